@@ -1,0 +1,1 @@
+"""The sample API that preview-agent deploys."""

@@ -1,0 +1,5 @@
+//! The configuration file, version 1.
+
+mod model;
+
+pub use model::*;

@@ -1,0 +1,166 @@
+//! The value-aware redactor in front of every sink.
+//!
+//! It knows the secrets themselves, not their names, so that a value is masked
+//! wherever it turns up: raw, percent-encoded, JSON-escaped, or in base64 and
+//! base64url, padded or not.
+
+use std::borrow::Cow;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What stands in a secret's place.
+pub const MASK: &str = "[redacted]";
+
+/// Secrets shorter than this many characters are not masked: masking `abc`
+/// everywhere would destroy the text and tell the secret by its gaps.
+pub const SHORTEST: usize = 6;
+
+/// A set of secrets, shared by all clones.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Every encoding of every secret, longest first so that a secret that
+    /// contains another is masked whole.
+    needles: Arc<RwLock<Vec<String>>>,
+}
+
+impl Redactor {
+    /// Learns a secret in all its encodings. Returns whether it is long enough
+    /// to be masked; the caller warns where it is not.
+    pub fn learn(&self, secret: &str) -> bool {
+        if secret.chars().count() < SHORTEST {
+            return secret.is_empty();
+        }
+        let mut needles = self.needles.write().unwrap_or_else(PoisonError::into_inner);
+        needles.extend(encodings(secret));
+        // The lines of a many-line secret (a key file) reach line-wise logs one by one.
+        if secret.contains('\n') {
+            needles.extend(
+                secret.lines().map(str::trim).filter(|l| l.chars().count() >= SHORTEST).map(String::from),
+            );
+        }
+        needles.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        needles.dedup();
+        true
+    }
+
+    /// Learns a registry login: the password, and `user:password` as HTTP Basic sends it.
+    pub fn learn_login(&self, user: &str, password: &str) -> bool {
+        if !password.is_empty() {
+            self.learn(&format!("{user}:{password}"));
+        }
+        self.learn(password)
+    }
+
+    /// The text with every known secret masked.
+    #[must_use]
+    pub fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let needles = self.needles.read().unwrap_or_else(PoisonError::into_inner);
+        let mut text = Cow::Borrowed(text);
+        for needle in needles.iter() {
+            if text.contains(needle.as_str()) {
+                text = Cow::Owned(text.replace(needle.as_str(), MASK));
+            }
+        }
+        text
+    }
+
+    /// Length in bytes of the longest text that is masked; whoever cuts a text
+    /// drops this much at the cut, since half a secret is not recognised.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        let needles = self.needles.read().unwrap_or_else(PoisonError::into_inner);
+        needles.first().map_or(0, String::len)
+    }
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redactor").finish_non_exhaustive()
+    }
+}
+
+fn encodings(secret: &str) -> Vec<String> {
+    let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+    let json = serde_json::to_string(secret).unwrap_or_default();
+    let mut all = vec![
+        secret.to_owned(),
+        percent.to_lowercase(),
+        // `-`, `.`, `_` and `~` are usually left alone (RFC 3986, section 2.3).
+        unreserved(&percent),
+        unreserved(&percent).replace("%20", "+"),
+        percent,
+        json.trim_matches('"').to_owned(),
+    ];
+    for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+        all.push(engine.encode(secret));
+    }
+    all.retain(|needle| needle.len() >= SHORTEST);
+    all
+}
+
+fn unreserved(percent: &str) -> String {
+    percent.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%7E", "~")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_encoding_of_a_secret_is_masked() {
+        let redactor = Redactor::default();
+        let secret = "p@ss:w/rd?\"x\\y~z-1";
+        assert!(redactor.learn_login("octocat", secret));
+        for text in [
+            secret.to_owned(),
+            utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+            "p%40ss%3Aw%2Frd%3F%22x%5Cy~z-1".to_owned(),
+            serde_json::to_string(secret).unwrap(),
+            STANDARD.encode(secret),
+            URL_SAFE_NO_PAD.encode(secret),
+            STANDARD.encode(format!("octocat:{secret}")),
+        ] {
+            let line = format!("before {text} after");
+            let masked = redactor.apply(&line);
+            assert!(masked.contains(MASK), "{text} was left as it is");
+            assert!(!masked.contains(text.trim_matches('"')));
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_told_and_not_masked() {
+        let redactor = Redactor::default();
+        assert!(!redactor.learn("abc"));
+        assert_eq!(redactor.apply("abcdef"), "abcdef");
+    }
+
+    #[test]
+    fn an_empty_secret_changes_nothing() {
+        let redactor = Redactor::default();
+        assert!(redactor.learn(""));
+        assert_eq!(redactor.apply("text"), "text");
+    }
+
+    #[test]
+    fn a_secret_inside_another_leaves_no_rest() {
+        let redactor = Redactor::default();
+        redactor.learn("secret-one");
+        redactor.learn("secret-one-and-two");
+        assert_eq!(redactor.apply("=secret-one-and-two="), format!("={MASK}="));
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_survives(secret in "[ -~]{6,40}", before in "[a-z ]{0,10}", after in "[a-z ]{0,10}") {
+            let redactor = Redactor::default();
+            redactor.learn(&secret);
+            let line = format!("{before}{secret}{after}");
+            prop_assume!(!MASK.contains(&secret));
+            prop_assert!(!redactor.apply(&line).replace(MASK, "\u{0}").contains(&secret));
+        }
+    }
+}
