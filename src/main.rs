@@ -1,1 +1,3 @@
+//! The `agent` binary: wiring only.
+
 fn main() {}

@@ -160,7 +160,8 @@ mod tests {
             redactor.learn(&secret);
             let line = format!("{before}{secret}{after}");
             prop_assume!(!MASK.contains(&secret));
-            prop_assert!(!redactor.apply(&line).replace(MASK, "\u{0}").contains(&secret));
+            let rest = redactor.apply(&line).replace(MASK, "\n");
+            prop_assert!(!rest.contains(&secret));
         }
     }
 }
