@@ -69,7 +69,8 @@ peer_running() {
 start_peer() {
   local name=$1
   shift
-  setsid "$@" >"$PEERS/$name.log" 2>&1 </dev/null &
+  # 9 is the lock of scripts/peers, which a server would hold for ever.
+  setsid "$@" >"$PEERS/$name.log" 2>&1 </dev/null 9>&- &
   printf '%s %s\n' "$!" "$(started_at "$!")" >"$PEERS/$name.pid"
 }
 
