@@ -55,6 +55,8 @@ images_up() {
   images_current && return
   local host image
   host=$(registry_host)
+  # The list of an interrupted run still stands: what that run left is ours, too.
+  [[ -f $PEERS/build-cache.before ]] || build_cache >"$PEERS/build-cache.before"
   make_base_image "$host/base/python:3"
   make_psql_image "$host"
   quietly "building the sample app" build "$host/acme/tasks-api:good" \
@@ -63,16 +65,20 @@ images_up() {
   for image in "${IMAGES[@]}"; do
     quietly "pushing $image" registry_docker push "$host/$image"
   done
-  # Whoever uses them has to pull them: no tag of ours stays behind in the engine.
+  # Whoever uses them has to pull them: neither tags nor layers of ours stay behind in the engine.
   quietly "removing the local copies" images_forget "$host"
+  rm "$PEERS/build-cache.before"
   inputs_hash >"$PEERS/images.hash"
 }
 
+# images_forget HOST: keeps only the cache mount of pip, which makes the next build quick.
 images_forget() {
   local image
   for image in "${IMAGES[@]/#/$1/}"; do
     docker image inspect "$image" >/dev/null 2>&1 || continue
-    docker rmi "$image"
+    docker rmi --force "$image"
   done
+  note_build_cache "$PEERS/build-cache.before" "$PEERS/build-cache"
+  remove_build_cache "$PEERS/build-cache" regular
   if hub_reachable; then docker rmi "$HUB_PYTHON" "$HUB_PSQL"; fi
 }
