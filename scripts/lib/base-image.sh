@@ -2,7 +2,6 @@
 # The Python base image: Docker Hub's where it can be reached, else one made of Debian's packages.
 
 HUB_PYTHON=python:3-slim
-HUB_PSQL=postgres:16-alpine
 CA_BUNDLE=etc/ssl/certs/ca-certificates.crt
 
 # hub_reachable: asked once per `peers up`, so that all images come from the same place.
@@ -30,7 +29,6 @@ bootstrap_tree() {
 # bootstrap_tarball: the tree as a file that survives `peers down`, still without a CA bundle.
 bootstrap_tarball() {
   local tarball=$CACHE/base.tar work
-  [[ -s $tarball ]] && return
   work=$(mktemp -d "$CACHE/base.XXXXXX")
   bootstrap_tree "$work"
   tar -C "$work" --one-file-system --exclude="./$CA_BUNDLE" -cf "$tarball.part" .
@@ -57,7 +55,8 @@ make_base_image() {
     docker tag "$HUB_PYTHON" "$name"
     return
   fi
-  quietly "bootstrapping a Debian with Python (Docker Hub does not answer here)" bootstrap_tarball
+  [[ -s $CACHE/base.tar ]] ||
+    quietly "bootstrapping a Debian with Python (Docker Hub does not answer here)" bootstrap_tarball
   mapfile -t options < <(pip_settings)
   cp "$CACHE/base.tar" "$tarball"
   tar -rhf "$tarball" -C / "./$CA_BUNDLE"

@@ -8,12 +8,12 @@ build_cache() { docker system df -v --format '{{range .BuildCache}}{{println .ID
 # remove_build_cache FILE [TYPE]: removes the records listed in FILE, only those of one type if named.
 # A record goes only after all that were built upon it, so this passes until nothing more goes.
 remove_build_cache() {
-  local left before=-1 id type
+  local left before=-1 id
   while true; do
     left=$(build_cache | comm -12 - <(sort "$1") | { grep "${2:-}\$" || true; })
     [[ -n $left && $(wc -l <<<"$left") != "$before" ]] || return 0
     before=$(wc -l <<<"$left")
-    while read -r id type; do
+    while read -r id _; do
       docker builder prune --all --force --filter "id=$id" >/dev/null 2>&1
     done <<<"$left"
   done

@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # The test images: built, pushed to the private registry, and gone from the engine again.
 
+HUB_PSQL=postgres:16-alpine
 IMAGES=(base/python:3 tools/psql:15 acme/tasks-api:good acme/tasks-api:v2 acme/tasks-api:never-healthy acme/tasks-api:exits)
 
 # inputs_hash: what the images are made from.
 inputs_hash() {
   (
-    cd "$ROOT"
+    cd "$ROOT" || return
     find examples/tasks-api scripts/lib/images.sh scripts/lib/base-image.sh -type f ! -path '*/__pycache__/*' -print0 |
       sort -z | xargs -0 sha256sum
     hub_reachable && echo hub

@@ -12,15 +12,14 @@ source_commit() { git --git-dir="$PEERS/source/acme/tasks-api.git" rev-parse mai
 # source_repository: the sample as a repository of its own; the same files give the same commit id.
 source_repository() {
   local repository=$PEERS/source/acme/tasks-api.git
-  rm -rf "$repository"
-  git init -q --bare -b main "$repository"
+  [[ -d $repository ]] || git init -q --bare -b main "$repository"
   (
-    export GIT_DIR=$repository GIT_WORK_TREE=$ROOT/examples/tasks-api
+    export GIT_DIR=$repository GIT_INDEX_FILE=$repository/index.new
     export GIT_AUTHOR_NAME=acme GIT_AUTHOR_EMAIL=acme@example.com GIT_AUTHOR_DATE='2026-01-01T00:00:00Z'
     export GIT_COMMITTER_NAME=acme GIT_COMMITTER_EMAIL=acme@example.com GIT_COMMITTER_DATE='2026-01-01T00:00:00Z'
-    cd "$GIT_WORK_TREE"
-    git -c core.excludesFile="$ROOT/.gitignore" add -A
-    git -c commit.gpgsign=false commit -q -m 'The sample app'
+    git -c core.excludesFile="$ROOT/.gitignore" --work-tree="$ROOT/examples/tasks-api" add -A
+    git update-ref refs/heads/main "$(git commit-tree -m 'The sample app' "$(git write-tree)")"
+    rm "$GIT_INDEX_FILE"
   )
 }
 
