@@ -62,7 +62,7 @@ peer_running() {
   local pid ticks
   [[ -f $PEERS/$1.pid ]] || return 1
   read -r pid ticks <"$PEERS/$1.pid"
-  [[ $(started_at "$pid") == "$ticks" ]]
+  [[ -n $ticks && $(started_at "$pid") == "$ticks" ]]
 }
 
 # start_peer NAME COMMAND...: starts a server that outlives this script and records its pid.
