@@ -19,6 +19,9 @@ pub const MAX_VERDICT: usize = 300;
 /// Bytes of a fault's tail before the whole is weighed.
 const MAX_TAIL: usize = 1200;
 
+/// Bytes of the tail that outlast the detail of phases and health: about two lines.
+const LAST_LINES: usize = 200;
+
 /// Entries in a list.
 const MAX_HEALTH: usize = 8;
 const MAX_NOTES: usize = 4;
@@ -122,7 +125,7 @@ type Step = fn(&mut Document, usize);
 const STEPS: &[Step] = &[
     |document, excess| {
         let len = document.fault.as_ref().map_or(0, |fault| json_len(&fault.tail));
-        shorten_tail(document, len.saturating_sub(excess));
+        shorten_tail(document, len.saturating_sub(excess).max(LAST_LINES));
     },
     |document, _| document.phases.retain(|phase| phase.state != PhaseState::Pending),
     |document, _| {
@@ -139,6 +142,7 @@ const STEPS: &[Step] = &[
     |document, _| document.health.retain(|stage| !stage.ok && !stage.skipped),
     |document, _| document.health.truncate(1),
     |document, _| document.notes.truncate(1),
+    |document, _| shorten_tail(document, 0),
     |document, _| document.notes.clear(),
     |document, _| {
         let id = document.instance.id.take();
