@@ -1,5 +1,129 @@
-//! The configuration file, version 1.
+//! The configuration file, version 1: read, checked as a whole, and turned into
+//! a typed [`Config`] before anything is touched.
+//!
+//! [`load`] reports every fault of the file at once, each with line, column,
+//! field and what was expected; no message repeats a value. A key without a
+//! value counts as not given.
 
+mod database_url;
+mod error;
+mod field;
+mod image_ref;
 mod model;
+pub mod names;
+pub mod quantity;
+mod schema;
+mod text;
+mod value;
+mod yaml;
 
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+pub use database_url::{DatabaseUrl, DatabaseUrlError, Endpoint, is_loopback};
+pub use error::{Error, Problem};
+pub use image_ref::{EcrHost, ImageNameError, ImageReference, is_registry_host};
 pub use model::*;
+pub use text::UnknownPlaceholder;
+
+use field::{Field, Findings};
+
+/// Largest file that is read. The fullest honest configuration stays far below.
+pub const MAX_BYTES: u64 = 256 * 1024;
+
+/// A configuration with the bytes it was read from.
+pub struct Loaded {
+    /// What the file means.
+    pub config: Config,
+    /// The file as it was; may hold secrets.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Reads and checks a file, the existence of the host files that jobs mount included.
+///
+/// # Errors
+/// Why it cannot be read, or everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Loaded, Error> {
+    let bytes = read(path)?;
+    let file = path.display().to_string();
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => return Err(not_utf8(file, &bytes[..error.valid_up_to()])),
+    };
+    let (config, findings) = check(text);
+    let mut problems = findings.problems.into_inner();
+    for host_file in findings.host_files.into_inner() {
+        if missing(&host_file.path) {
+            problems.push(Problem {
+                line: host_file.at.line,
+                column: host_file.at.column,
+                field: host_file.field,
+                message: format!("no such file on this host: {}", host_file.path.display()),
+            });
+        }
+    }
+    conclude(file, config, problems).map(|config| Loaded { config, bytes })
+}
+
+/// Checks a text without looking at the disk.
+///
+/// # Errors
+/// Everything that is wrong with it, under the name `config.yaml`.
+pub fn parse(text: &str) -> Result<Config, Error> {
+    let (config, findings) = check(text);
+    conclude("config.yaml".to_owned(), config, findings.problems.into_inner())
+}
+
+fn check(text: &str) -> (Option<Config>, Findings) {
+    let findings = Findings::default();
+    let config = match yaml::read(text) {
+        Ok(root) => schema::config(&Field::root(&root, &findings)),
+        Err(problem) => {
+            findings.problems.borrow_mut().push(problem);
+            None
+        }
+    };
+    (config, findings)
+}
+
+fn conclude(file: String, config: Option<Config>, mut problems: Vec<Problem>) -> Result<Config, Error> {
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(Error::Invalid { file, problems }),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let unreadable = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => Error::NotFound { path: path.to_owned() },
+        io::ErrorKind::PermissionDenied => Error::Denied { path: path.to_owned() },
+        _ => Error::Unreadable { path: path.to_owned(), source },
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES { Err(Error::TooLarge { path: path.to_owned() }) } else { Ok(bytes) }
+}
+
+fn not_utf8(file: String, before: &[u8]) -> Error {
+    let before = String::from_utf8_lossy(before);
+    let (line, start) =
+        (before.matches('\n').count() as u64 + 1, before.rfind('\n').map_or(0, |newline| newline + 1));
+    let column = before[start..].chars().count() as u64 + 1;
+    let message = "not UTF-8 text".to_owned();
+    Error::Invalid { file, problems: vec![Problem { line, column, field: String::new(), message }] }
+}
+
+/// Whether nothing is there; a path that this user may not look at is not judged.
+fn missing(path: &Path) -> bool {
+    matches!(path.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
+}

@@ -1,0 +1,106 @@
+//! `jobs` and `migrate`: one-shot containers before the app.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::field::{Field, Map};
+use super::super::model::Job;
+use super::super::names;
+
+/// Keys that a job and the migration share.
+const KEYS: [&str; 5] = ["image", "entrypoint", "command", "files", "timeout"];
+
+/// Time limit of one try.
+const TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// The migration of an app that says nothing about it.
+pub(super) fn alembic() -> Job {
+    Job {
+        name: "migrate".to_owned(),
+        image: None,
+        entrypoint: None,
+        command: ["alembic", "upgrade", "head"].map(str::to_owned).to_vec(),
+        files: BTreeMap::new(),
+        timeout: TIMEOUT,
+    }
+}
+
+pub(super) fn jobs(field: &Field<'_>, longest: Duration) -> Option<Vec<Job>> {
+    let mut names = HashSet::new();
+    let mut jobs = Vec::new();
+    let mut complete = true;
+    for field in field.items("a list of jobs")? {
+        let job = job(&field, &mut names, longest);
+        complete &= job.is_some();
+        jobs.extend(job);
+    }
+    complete.then_some(jobs)
+}
+
+fn job(field: &Field<'_>, taken: &mut HashSet<String>, longest: Duration) -> Option<Job> {
+    let known: Vec<&str> = ["name"].into_iter().chain(KEYS).collect();
+    let map = field.record(&known)?;
+    let name = map.need("name", "a name for the status", |field| {
+        let name = field.parse("a job's name", |name| names::job(name).map(|()| name.to_owned()))?;
+        if taken.insert(name.clone()) { Some(name) } else { field.fail("another job has this name") }
+    });
+    if ["image", "entrypoint", "command"].iter().all(|key| map.get(key).is_none()) {
+        map.field.fail::<()>("`command` is missing: without one the job would start the app itself");
+    }
+    container(&map, Job { name: String::new(), command: Vec::new(), ..alembic() }, longest)
+        .and_then(|job| Some(Job { name: name?, ..job }))
+}
+
+/// `None` inside is `off`.
+pub(super) fn migrate(field: &Field<'_>, longest: Duration) -> Option<Option<Job>> {
+    if field.is_off() {
+        return Some(None);
+    }
+    container(&field.record(&KEYS)?, alembic(), longest).map(Some)
+}
+
+fn container(map: &Map<'_>, defaults: Job, longest: Duration) -> Option<Job> {
+    let image = map.maybe("image", super::image);
+    let entrypoint = map.maybe("entrypoint", words);
+    let command = map.or("command", defaults.command, words);
+    let files = map.or("files", BTreeMap::new(), files);
+    let timeout = map.or("timeout", defaults.timeout, |field| super::duration_within(field, longest));
+    Some(Job {
+        name: defaults.name,
+        image: image?,
+        entrypoint: entrypoint?,
+        command: command?,
+        files: files?,
+        timeout: timeout?,
+    })
+}
+
+/// A command as a list of words; a single text is refused, since nobody would split it.
+pub(super) fn words(field: &Field<'_>) -> Option<Vec<String>> {
+    let words = field.items("a list of words such as [alembic, upgrade, head]")?;
+    if words.is_empty() {
+        return field.fail("expected at least one word");
+    }
+    words
+        .iter()
+        .map(|word| {
+            word.parse("a word", |text| {
+                if text.contains('\0') { Err("a word has no NUL character") } else { Ok(text.to_owned()) }
+            })
+        })
+        .collect()
+}
+
+fn files(field: &Field<'_>) -> Option<BTreeMap<String, PathBuf>> {
+    let container_path = |path: &str| names::absolute_path(path);
+    let entries = field.entries("a map of container paths to host paths", container_path)?;
+    entries
+        .into_iter()
+        .map(|(target, field)| {
+            let host = field.parse("an absolute path", |path| names::absolute_path(path).map(|()| path))?;
+            field.note_host_file(PathBuf::from(host));
+            Some((target.to_owned(), PathBuf::from(host)))
+        })
+        .collect()
+}

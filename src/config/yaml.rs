@@ -1,0 +1,208 @@
+//! YAML text to a tree whose nodes know their place.
+//!
+//! A tree and not serde structs: one pass over it can report every fault of the
+//! file with its field's path, where a derived `Deserialize` stops at the first
+//! and quotes the value. Scalars keep their spelling, so that `1.10` stays `1.10`.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::granit_parser::ErrorKind;
+use serde_saphyr::localizer::ExternalMessageSource;
+use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::{Error, Location, Spanned};
+
+use super::error::Problem;
+
+/// Line and column, both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) line: u64,
+    pub(super) column: u64,
+}
+
+/// A node of the document.
+pub(super) struct Node {
+    pub(super) at: Position,
+    pub(super) content: Content,
+}
+
+/// What a node holds.
+pub(super) enum Content {
+    Null,
+    Scalar { text: String, kind: Kind },
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// How YAML's core schema reads a scalar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Number,
+    Bool,
+}
+
+/// A key with its value. Keys may repeat; the reader says so.
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) at: Position,
+    pub(super) value: Node,
+}
+
+/// Reads one document, within bounds that no honest configuration comes near.
+pub(super) fn read(text: &str) -> Result<Node, Problem> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+        budget: serde_saphyr::budget! { max_nodes: 20_000, max_depth: 32 },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000 },
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
+        Ok(raw) => Ok(node(raw, text)),
+        Err(error) => Err(problem(&error)),
+    }
+}
+
+fn problem(error: &Error) -> Problem {
+    let at = error.location().map_or(Position { line: 1, column: 1 }, position);
+    Problem { line: at.line, column: at.column, field: String::new(), message: message(error) }
+}
+
+/// The fault in words of our own wherever the library's could repeat the file.
+fn message(error: &Error) -> String {
+    let what = match error {
+        Error::ExternalMessage { source, .. } => match source.as_ref() {
+            ExternalMessageSource::Parser(error) => match error.kind() {
+                ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => {
+                    "a tab where YAML takes only spaces".into()
+                }
+                ErrorKind::UnexpectedCharacter { character } if character.is_control() => {
+                    "a control character".into()
+                }
+                ErrorKind::UnexpectedCharacter { .. } => {
+                    "a character that cannot stand here; put the value in quotes".into()
+                }
+                ErrorKind::Custom(_) | ErrorKind::InputDecoding { .. } => "unexpected content".into(),
+                kind => kind.to_string(),
+            },
+            _ => "unexpected content".into(),
+        },
+        Error::Eof { .. } => return "the file is empty".into(),
+        Error::MultipleDocuments { .. } => return "expected a single YAML document".into(),
+        Error::UnknownAnchor { .. } => "an alias of an anchor that does not exist above it".into(),
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            return "nested too deeply, or too large once its aliases are expanded".into();
+        }
+        Error::AliasError { error, .. } => return message(error),
+        Error::NullIntoString { .. } | Error::Unexpected { .. } => "expected a key with its value".to_owned(),
+        _ => "a value or tag that cannot be read".into(),
+    };
+    format!("not valid YAML: {what}")
+}
+
+fn position(location: Location) -> Position {
+    Position { line: location.line().max(1), column: location.column().max(1) }
+}
+
+fn node(raw: Spanned<Raw>, source: &str) -> Node {
+    let spelling =
+        |kind, value: String| Content::Scalar { text: written(raw.defined, source).unwrap_or(value), kind };
+    let content = match raw.value {
+        Raw::Null => Content::Null,
+        Raw::Bool(value) => spelling(Kind::Bool, value.to_string()),
+        Raw::Number(value) => spelling(Kind::Number, value),
+        Raw::Text(text) => Content::Scalar { text, kind: Kind::Text },
+        Raw::List(items) => Content::List(items.into_iter().map(|item| node(item, source)).collect()),
+        Raw::Map(entries) => Content::Map(
+            entries
+                .into_iter()
+                .map(|(key, value)| Entry {
+                    at: position(key.referenced),
+                    key: key.value,
+                    value: node(value, source),
+                })
+                .collect(),
+        ),
+    };
+    Node { at: position(raw.referenced), content }
+}
+
+/// A plain scalar as it stands in the file.
+fn written(location: Location, source: &str) -> Option<String> {
+    let start = usize::try_from(location.span().byte_offset()?).ok()?;
+    let length = usize::try_from(location.span().byte_len()?).ok()?;
+    let text = source.get(start..start.checked_add(length)?)?;
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+enum Raw {
+    Null,
+    Bool(bool),
+    Number(String),
+    Text(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Number(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Number(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+        Ok(Raw::Number(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Raw::Map(entries))
+    }
+}
