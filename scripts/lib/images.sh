@@ -8,7 +8,7 @@ IMAGES=(base/python:3 tools/psql:15 acme/tasks-api:good acme/tasks-api:v2 acme/t
 inputs_hash() {
   (
     cd "$ROOT" || return
-    find examples/tasks-api scripts/lib/images.sh scripts/lib/base-image.sh -type f ! -path '*/__pycache__/*' -print0 |
+    find examples/tasks-api scripts/lib/{images,base-image,bootstrap}.sh -type f ! -path '*/__pycache__/*' -print0 |
       sort -z | xargs -0 sha256sum
     hub_reachable && echo hub
     sha256sum "/$CA_BUNDLE"

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 
 /// Everything but RFC 3986's unreserved characters (section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -26,7 +27,7 @@ pub struct DatabaseUrl {
 }
 
 /// One server of the URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Name or address; IPv6 without brackets.
     pub host: String,
@@ -153,6 +154,13 @@ impl DatabaseUrl {
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// The servers as one text, without user and password.
+    #[must_use]
+    pub fn endpoints_text(&self) -> String {
+        let all: Vec<String> = self.endpoints.iter().map(Endpoint::to_string).collect();
+        all.join(",")
     }
 
     /// Whether the server speaks PostgreSQL's protocol.
