@@ -49,7 +49,7 @@ fn serialise(document: &Document) -> String {
 }
 
 /// Calls `visit` with every free text and the bytes it may take.
-pub(super) fn texts(document: &mut Document, visit: &mut dyn FnMut(&mut String, usize)) {
+pub(crate) fn texts(document: &mut Document, visit: &mut dyn FnMut(&mut String, usize)) {
     let Document { run, service, serving, image, instance, database, migration, app, .. } = document;
     let some = [
         (&mut run.deployment, 64),
