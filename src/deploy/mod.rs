@@ -166,7 +166,7 @@ fn report_to(agent: &mut Agent, config: &Config, facts: &Facts) {
     match name.and_then(|name| aws.map(|aws| (name, aws))) {
         Ok((name, _)) if agent.parameter.as_ref() == Some(&name) => {}
         Ok((name, aws)) => {
-            agent.reporter.attach_parameter(sender(aws, &name));
+            agent.reporter.attach_parameter(parameter_sender(aws, &name));
             agent.parameter = Some(name);
         }
         Err(words) => {
@@ -176,7 +176,9 @@ fn report_to(agent: &mut Agent, config: &Config, facts: &Facts) {
     }
 }
 
-fn sender(aws: &Aws, name: &str) -> Parameter {
+/// What writes the status to the parameter with this name.
+#[must_use]
+pub fn parameter_sender(aws: &Aws, name: &str) -> Parameter {
     let parameters = Arc::new(aws.parameters());
     let name: Arc<str> = name.into();
     Parameter::spawn(move |json: String| {
