@@ -29,8 +29,8 @@ const REQUEST: Duration = Duration::from_secs(5);
 /// Waits are short so that four tries at nobody end within five seconds.
 const POLICY: Policy = Policy {
     tries: 4,
-    first: Duration::from_millis(100),
-    max: Duration::from_millis(400),
+    first: Duration::from_millis(50),
+    max: Duration::from_millis(200),
     total: Duration::from_secs(30),
 };
 /// An answer that asks for patience (5xx, throttled) gets this much at least.
