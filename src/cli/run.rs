@@ -83,8 +83,15 @@ impl Run {
         let _heartbeat = reporter.keep_heartbeat();
         let policy = Policy::default();
         let endpoints = Endpoints::from_env();
-        let mut agent =
-            Agent { reporter: reporter.clone(), redactor, store, policy, endpoints, engine: None, parameter: None };
+        let mut agent = Agent {
+            reporter: reporter.clone(),
+            redactor,
+            store,
+            policy,
+            endpoints,
+            engine: None,
+            parameter: None,
+        };
         let options = Options { config: self.config, once: self.once, migrate: self.migrate };
         let outcome = supervise::drive(&mut agent, loaded, id, &options, &mut signals, &systemd).await;
         systemd.stopping();
@@ -128,7 +135,9 @@ async fn region(endpoints: &Endpoints) -> Option<String> {
 
 fn store_code(error: &StoreError) -> u8 {
     match error {
-        StoreError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => exit::NO_PERMISSION,
+        StoreError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+            exit::NO_PERMISSION
+        }
         _ => exit::TEMPORARY,
     }
 }

@@ -56,7 +56,12 @@ pub async fn drive(
         if let Some((next, next_id)) = next {
             id = next_id;
             loaded = next;
-            agent.reporter.begin_run(new_run(&agent.store, agent.reporter.now(), loaded.config.deadline, &id));
+            agent.reporter.begin_run(new_run(
+                &agent.store,
+                agent.reporter.now(),
+                loaded.config.deadline,
+                &id,
+            ));
         }
     }
 }
