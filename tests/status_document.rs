@@ -1,5 +1,7 @@
 //! The bytes of the status document: size, schema, escapes, and the verdict.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test with a place")]
+
 use preview_agent::redact::Redactor;
 use preview_agent::status::systemd::Systemd;
 use preview_agent::status::verdict::verdict;
@@ -338,7 +340,7 @@ fn verdicts_tell_what_to_know() {
     document.set_service(ServiceState::Degraded, Some(Cause::from(&fault)), at(90));
     assert_eq!(
         verdict(&document),
-        "degraded: database: database_refused: db:5432 refuses connections; \
+        "degraded: database: database_refused: db:5432 refuses connections. \
          Start the database; check its port and listen_addresses."
     );
 
@@ -349,7 +351,7 @@ fn verdicts_tell_what_to_know() {
     assert_eq!(
         verdict(&document),
         "failed in migrate: migration_failed (migration): alembic upgrade head exited with 1; serving the \
-         previous ghcr.io/acme/api:3f2a9c1; Read the tail or `agent logs migrate`; correct the migration and \
+         previous ghcr.io/acme/api:3f2a9c1. Read the tail or `agent logs migrate`; correct the migration and \
          deploy again."
     );
 }
