@@ -26,7 +26,7 @@ pub fn render(document: &Document, now: Timestamp, style: Style) -> String {
     if let Some(fault) = &document.fault {
         view.fault(fault);
     }
-    view.lines.join("\n") + "\n"
+    view.lines.join("\n").trim_end().to_owned() + "\n"
 }
 
 struct View {
