@@ -77,8 +77,8 @@ Exit status:
 
 Files:
   /etc/preview-agent/config.yaml    the configuration
-  /run/preview-agent/status.json    the status, readable by everybody, no secrets
-  /var/lib/preview-agent/           what survives a reboot; migrate.log, build.log
+  /run/preview-agent/status.json    the status; no secrets, world-readable
+  /var/lib/preview-agent/           state, migrate.log, build.log
 
 Environment:
   RUNTIME_DIRECTORY   folder of status.json; systemd sets it
