@@ -85,6 +85,8 @@ pub fn parse(text: &str) -> Result<Config, Error> {
 fn check(text: &str) -> (Option<Config>, Findings) {
     let findings = Findings::default();
     let config = match yaml::read(text) {
+        Ok(root) if root.is_empty() => Field::root(&root, &findings)
+            .fail("the file is empty; `image` and `database` are the least it says"),
         Ok(root) => schema::config(&Field::root(&root, &findings)),
         Err(problem) => {
             findings.problems.borrow_mut().push(problem);
