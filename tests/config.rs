@@ -355,8 +355,13 @@ fn each_mistake_is_told_with_line_column_field_and_expectation() {
         ),
         (
             "health: [{http: /h, json: healthy}]",
+            "3:27: health[0].json: expected a map of fields to the values they must have, found a single value",
+        ),
+        (
+            "health: [{http: /h, json: {}}]",
             "3:27: health[0].json: expected a map of fields to the values they must have",
         ),
+        ("health: [{http: /h, json: {a: 1, a: 2}}]", "3:34: health[0].json.a: the key is given twice"),
         ("deadline: 20", "3:11: deadline: expected a duration such as 20m, 120s, 1h30m or 500ms"),
         ("deadline: 0s", "3:11: deadline: expected a duration above zero"),
         ("deadline: 48h", "3:11: deadline: expected a duration of at most 24h"),
@@ -434,6 +439,10 @@ fn image_and_database_must_be_there_and_make_sense() {
         (
             "image: x\ndatabase: {host: db, name: a, user: u}",
             "2:11: database: `password` is missing: the role's password",
+        ),
+        (
+            "image: x\ndatabase: {scheme: 'postgresql://u:p@h', host: db, name: a, user: u, password: p}",
+            "2:20: database.scheme: expected a database URL such as postgresql+psycopg://user:password@host:5432/name",
         ),
         (
             "image: x\ndatabase: {scheme: postgres, host: db, name: a, user: u, password: p}",

@@ -127,5 +127,6 @@ fn not_utf8(file: String, before: &[u8]) -> Error {
 
 /// Whether nothing is there; a path that this user may not look at is not judged.
 fn missing(path: &Path) -> bool {
-    matches!(path.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
+    path.metadata()
+        .is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }

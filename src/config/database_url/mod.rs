@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub(super) use syntax::is_host;
-use syntax::{decode, default_port, dialect, endpoints, split_credentials};
+use syntax::{decode, default_port, endpoints, split_credentials};
+pub(super) use syntax::{dialect, is_host};
 
 /// Everything but RFC 3986's unreserved characters (section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

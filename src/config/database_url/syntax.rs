@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::{DatabaseUrlError, Endpoint};
 
 /// The scheme in front of `+driver`.
-pub(super) fn dialect(scheme: &str) -> Result<&str, DatabaseUrlError> {
+pub(in crate::config) fn dialect(scheme: &str) -> Result<&str, DatabaseUrlError> {
     let dialect = scheme.split_once('+').map_or(scheme, |(dialect, _)| dialect);
     if dialect.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'_') {
         return Err(DatabaseUrlError::NotAUrl);
