@@ -54,8 +54,9 @@ free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
 }
 
-# The start time of a process in clock ticks: with the pid it names one process for good.
-started_at() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# The start time of a living process in clock ticks: with the pid it names one process for good.
+# One that has ended (state Z) only waits for its parent to notice.
+started_at() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
 
 # peer_running NAME: whether the process that start_peer recorded still lives.
 peer_running() {

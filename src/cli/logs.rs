@@ -5,7 +5,7 @@ use std::process::Command;
 
 use clap::{Args, ValueEnum};
 
-use super::{complain, exit, tail};
+use super::{app_log, complain, exit, tail};
 use crate::status::paths;
 
 /// The unit whose journal is the agent's log.
@@ -15,6 +15,7 @@ const UNIT: &str = "preview-agent";
 #[derive(Debug, Args)]
 pub struct Logs {
     /// Whose logs
+    #[arg(default_value = "app")]
     pub source: Source,
     /// Show this many of the last lines
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
@@ -27,6 +28,8 @@ pub struct Logs {
 /// Whose logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Source {
+    /// The application, from its container
+    App,
     /// The jobs and the migration
     Migrate,
     /// The image build
@@ -40,6 +43,7 @@ impl Logs {
     #[must_use]
     pub fn run(self) -> u8 {
         let result = match self.source {
+            Source::App => app_log::show(self.lines, self.follow),
             Source::Migrate => self.file("migrate.log", "no job or migration has run yet"),
             Source::Build => self.file("build.log", "no image has been built yet"),
             Source::Agent => self.journal(),

@@ -1,5 +1,7 @@
 //! The command line: one file per command, each command struct owns its `run()`.
 
+mod app_log;
+mod check;
 mod completions;
 pub mod exit;
 mod logging;
@@ -15,6 +17,7 @@ use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
 
+pub use check::Check;
 pub use completions::Completions;
 pub use logs::{Logs, Source};
 pub use run::Run;
@@ -41,6 +44,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Run),
+    Check(Check),
     Status(Status),
     Logs(Logs),
     Completions(Completions),
@@ -52,6 +56,7 @@ impl Cli {
     pub fn run(self) -> u8 {
         match self.command {
             Command::Run(command) => command.run(),
+            Command::Check(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Logs(command) => command.run(),
             Command::Completions(command) => command.run(),

@@ -86,6 +86,8 @@ pub fn parse(text: &str) -> Result<Config, Error> {
 fn check(text: &str) -> (Option<Config>, Findings) {
     let findings = Findings::default();
     let config = match yaml::read(text) {
+        Ok(root) if root.is_empty() => Field::root(&root, &findings)
+            .fail("the file is empty; `image` and `database` are the least it says"),
         Ok(root) => schema::config(&Field::root(&root, &findings)),
         Err(problem) => {
             findings.problems.borrow_mut().push(problem);
@@ -126,5 +128,6 @@ fn not_utf8(file: String, before: &[u8]) -> Error {
 
 /// Whether nothing is there; a path that this user may not look at is not judged.
 fn missing(path: &Path) -> bool {
-    matches!(path.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
+    path.metadata()
+        .is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }

@@ -110,8 +110,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,30}") {
-            let _ = duration(&text);
-            let _ = size(&text);
+            duration(&text).ok();
+            size(&text).ok();
         }
     }
 }

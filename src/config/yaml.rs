@@ -27,6 +27,13 @@ pub(super) struct Node {
     pub(super) content: Content,
 }
 
+impl Node {
+    /// Nothing there but white space and comments.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self.content, Content::Null)
+    }
+}
+
 /// What a node holds.
 pub(super) enum Content {
     Null,
@@ -72,6 +79,8 @@ fn problem(error: &Error) -> Problem {
     Problem { line: at.line, column: at.column, field: String::new(), message: message(error) }
 }
 
+const TOO_LARGE: &str = "nested too deeply, or too large once its aliases are expanded";
+
 /// The fault in words of our own wherever the library's could repeat the file.
 fn message(error: &Error) -> String {
     let what = match error {
@@ -86,6 +95,7 @@ fn message(error: &Error) -> String {
                 ErrorKind::UnexpectedCharacter { .. } => {
                     "a character that cannot stand here; put the value in quotes".into()
                 }
+                ErrorKind::RecursionLimitExceeded => return TOO_LARGE.to_owned(),
                 ErrorKind::Custom(_) | ErrorKind::InputDecoding { .. } => "unexpected content".into(),
                 kind => kind.to_string(),
             },
@@ -98,7 +108,7 @@ fn message(error: &Error) -> String {
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => {
-            return "nested too deeply, or too large once its aliases are expanded".into();
+            return TOO_LARGE.to_owned();
         }
         Error::AliasError { error, .. } => return message(error),
         Error::NullIntoString { .. } | Error::Unexpected { .. } => "expected a key with its value".to_owned(),

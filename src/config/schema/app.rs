@@ -121,9 +121,13 @@ fn stage(field: &Field<'_>) -> Option<Stage> {
     let path = map.need("http", "the path to ask", |field| {
         field.parse("a path", |path| names::url_path(path).map(|()| path.to_owned()))
     });
-    let json = map.maybe("json", |field| match json(field.content()) {
-        serde_json::Value::Object(fields) if !fields.is_empty() => Some(fields),
-        _ => field.fail("expected a map of fields to the values they must have"),
+    let json = map.maybe("json", |field| {
+        const EXPECTED: &str = "a map of fields to the values they must have";
+        field.entries(EXPECTED, |_| Ok::<(), &str>(()))?;
+        match json(field.content()) {
+            serde_json::Value::Object(fields) if !fields.is_empty() => Some(fields),
+            _ => field.fail(format!("expected {EXPECTED}")),
+        }
     });
     Some(Stage::Http { path: path?, json: json? })
 }

@@ -1,6 +1,6 @@
 //! `database`: a URL or its parts.
 
-use super::super::database_url::{DatabaseUrl, is_host, is_loopback};
+use super::super::database_url::{DatabaseUrl, dialect, is_host, is_loopback};
 use super::super::field::{Field, Map};
 use super::super::model::{Connection, Database, ValueRef};
 use super::super::names;
@@ -43,10 +43,7 @@ fn url(field: &Field<'_>) -> Option<Connection> {
 
 fn parts(map: &Map<'_>) -> Option<Connection> {
     let scheme = map.or("scheme", "postgresql".to_owned(), |field| {
-        field.parse("a scheme", |scheme| {
-            // Port and host are in place, so that only the scheme can be wrong.
-            DatabaseUrl::parse(&format!("{scheme}://db:1/")).map(|_| scheme.to_owned())
-        })
+        field.parse("a scheme", |scheme| dialect(scheme).map(|_| scheme.to_owned()))
     });
     let host = map.need("host", "the database server's name or address", host);
     let port = map.or("port", 5432, port);

@@ -45,9 +45,6 @@ fn job(field: &Field<'_>, taken: &mut HashSet<String>, longest: Duration) -> Opt
         let name = field.parse("a job's name", |name| names::job(name).map(|()| name.to_owned()))?;
         if taken.insert(name.clone()) { Some(name) } else { field.fail("another job has this name") }
     });
-    if ["image", "entrypoint", "command"].iter().all(|key| map.get(key).is_none()) {
-        map.field.fail::<()>("`command` is missing: without one the job would start the app itself");
-    }
     container(&map, Job { name: String::new(), command: Vec::new(), ..alembic() }, longest)
         .and_then(|job| Some(Job { name: name?, ..job }))
 }
@@ -63,33 +60,29 @@ pub(super) fn migrate(field: &Field<'_>, longest: Duration) -> Option<Option<Job
 fn container(map: &Map<'_>, defaults: Job, longest: Duration) -> Option<Job> {
     let image = map.maybe("image", super::image);
     let entrypoint = map.maybe("entrypoint", words);
-    let command = map.or("command", defaults.command, words);
+    let command = map.or("command", defaults.command, arguments);
     let files = map.or("files", BTreeMap::new(), files);
     let timeout = map.or("timeout", defaults.timeout, |field| super::duration_within(field, longest));
-    Some(Job {
-        name: defaults.name,
-        image: image?,
-        entrypoint: entrypoint?,
-        command: command?,
-        files: files?,
-        timeout: timeout?,
-    })
+    let (image, entrypoint, command) = (image?, entrypoint?, command?);
+    if image.is_none() && entrypoint.is_none() && command.is_empty() {
+        return map.field.fail("`command` is missing: without one the app itself would start");
+    }
+    Some(Job { name: defaults.name, image, entrypoint, command, files: files?, timeout: timeout? })
 }
 
-/// A command as a list of words; a single text is refused, since nobody would split it.
+/// At least one word.
 pub(super) fn words(field: &Field<'_>) -> Option<Vec<String>> {
-    let words = field.items("a list of words such as [alembic, upgrade, head]")?;
-    if words.is_empty() {
-        return field.fail("expected at least one word");
+    match arguments(field)? {
+        words if words.is_empty() => field.fail("expected at least one word"),
+        words => Some(words),
     }
-    words
-        .iter()
-        .map(|word| {
-            word.parse("a word", |text| {
-                if text.contains('\0') { Err("a word has no NUL character") } else { Ok(text.to_owned()) }
-            })
-        })
-        .collect()
+}
+
+/// A list of words; a single text is refused, since nothing here would split it.
+fn arguments(field: &Field<'_>) -> Option<Vec<String>> {
+    let words = field.items("a list of words such as [alembic, upgrade, head]")?;
+    let words: Vec<Option<&str>> = words.iter().map(|word| word.text("a word")).collect();
+    words.into_iter().map(|word| word.map(str::to_owned)).collect()
 }
 
 fn files(field: &Field<'_>) -> Option<BTreeMap<String, PathBuf>> {

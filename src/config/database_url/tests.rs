@@ -98,6 +98,7 @@ fn each_mistake_is_named() {
         ("postgresql://u:p@2001:db8::1/app", E::Brackets),
         ("postgresql://u:p@[::1/app", E::Brackets),
         ("postgresql://u:p@db:0/app", E::Port),
+        ("postgresql://u:p@db:/app", E::Port),
         ("postgresql://u:p@db:99999/app", E::Port),
         ("postgresql://u:p@db:port/app", E::Port),
         ("clickhouse://u:p@db/app", E::NoPort),
@@ -150,9 +151,9 @@ fn parts_take_addresses_and_refuse_what_is_no_host() {
 proptest! {
     #[test]
     fn no_text_panics(text in ".{0,60}", tail in "[ -~]{0,60}") {
-        let _ = DatabaseUrl::parse(&text);
-        let _ = DatabaseUrl::parse(&format!("postgresql://{tail}"));
-        let _ = is_loopback(&text);
+        DatabaseUrl::parse(&text).ok();
+        DatabaseUrl::parse(&format!("postgresql://{tail}")).ok();
+        std::hint::black_box(is_loopback(&text));
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! Database URLs in SQLAlchemy's forms, read without ever repeating one.
 
+mod syntax;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+
+use syntax::{decode, default_port, endpoints, split_credentials};
+pub(super) use syntax::{dialect, is_host};
 
 /// Everything but RFC 3986's unreserved characters (section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -251,119 +256,5 @@ pub fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// The scheme in front of `+driver`.
-fn dialect(scheme: &str) -> Result<&str, DatabaseUrlError> {
-    let dialect = scheme.split_once('+').map_or(scheme, |(dialect, _)| dialect);
-    if dialect.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'_') {
-        return Err(DatabaseUrlError::NotAUrl);
-    }
-    match dialect {
-        "postgres" => Err(DatabaseUrlError::PostgresScheme),
-        "sqlite" => Err(DatabaseUrlError::Sqlite),
-        dialect => Ok(dialect),
-    }
-}
-
-fn default_port(dialect: &str) -> Option<u16> {
-    match dialect {
-        "postgresql" => Some(5432),
-        "mysql" | "mariadb" => Some(3306),
-        "mssql" => Some(1433),
-        "oracle" => Some(1521),
-        "cockroachdb" => Some(26257),
-        "redshift" => Some(5439),
-        _ => None,
-    }
-}
-
-/// Splits `user:password@` off, and finds the reserved characters that someone
-/// forgot to encode there: such a URL has its `@` in a place where none can be.
-fn split_credentials(rest: &str) -> Result<(Option<&str>, &str), DatabaseUrlError> {
-    use DatabaseUrlError::Unencoded;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(end);
-    let path = tail.split('?').next().unwrap_or_default();
-    match authority.split_once('@') {
-        Some((_, after)) if after.contains('@') || path.contains('@') => Err(Unencoded('@')),
-        Some((credentials, _)) if credentials.matches(':').count() > 1 => Err(Unencoded(':')),
-        Some((credentials, after)) => Ok((Some(credentials), &rest[rest.len() - after.len() - tail.len()..])),
-        // `user:pass/word@host`: the first reserved character ended the authority.
-        None if tail.contains('@') && (authority.contains(':') || path.contains('@')) => {
-            Err(Unencoded(tail.chars().next().unwrap_or('@')))
-        }
-        None => Ok((None, rest)),
-    }
-}
-
-/// The servers of the authority, or of the query's `host` parameters, which win.
-fn endpoints(
-    hosts: &str,
-    query: &[(String, String)],
-    default: Option<u16>,
-) -> Result<Vec<Endpoint>, DatabaseUrlError> {
-    let values = |key: &'static str| {
-        query
-            .iter()
-            .filter(move |(k, _)| k == key)
-            .flat_map(|(_, value)| value.split(','))
-            .collect::<Vec<_>>()
-    };
-    let (named, ports) = (values("host"), values("port"));
-    if named.is_empty() {
-        return hosts.split(',').map(|text| endpoint(text, default)).collect();
-    }
-    let port = |i: usize| match ports.get(i).or(ports.first()) {
-        Some(port) => port_number(port).map(Some),
-        None => Ok(default),
-    };
-    named.iter().enumerate().map(|(i, text)| endpoint(text, port(i)?)).collect()
-}
-
-fn endpoint(text: &str, default: Option<u16>) -> Result<Endpoint, DatabaseUrlError> {
-    use DatabaseUrlError as E;
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (address, after) = rest.split_once(']').ok_or(E::Brackets)?;
-            address.parse::<Ipv6Addr>().map_err(|_| E::Host)?;
-            (address, if after.is_empty() { "" } else { after.strip_prefix(':').ok_or(E::Host)? })
-        }
-        None if text.matches(':').count() > 1 => return Err(E::Brackets),
-        None => text.split_once(':').unwrap_or((text, "")),
-    };
-    let decoded = decode(host)?;
-    if decoded.is_empty() {
-        return Err(E::NoHost);
-    }
-    if decoded.starts_with('/') {
-        return Err(E::Socket);
-    }
-    if !text.starts_with('[') && !is_host(&decoded) {
-        return Err(E::Host);
-    }
-    let port = if port.is_empty() { default.ok_or(E::NoPort)? } else { port_number(port)? };
-    Ok(Endpoint { host: decoded, port })
-}
-
-fn port_number(text: &str) -> Result<u16, DatabaseUrlError> {
-    text.parse().ok().filter(|port| *port > 0).ok_or(DatabaseUrlError::Port)
-}
-
-/// A DNS name as resolvers take it (underscores included) or an IPv4 address.
-pub(super) fn is_host(text: &str) -> bool {
-    (1..=253).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
-        && !text.starts_with(['-', '.'])
-}
-
-fn decode(text: &str) -> Result<String, DatabaseUrlError> {
-    let encodes = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit());
-    if !text.split('%').skip(1).all(encodes) {
-        return Err(DatabaseUrlError::Percent);
-    }
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| DatabaseUrlError::Percent)?;
-    Ok(decoded.into_owned())
-}
-
 #[cfg(test)]
-#[path = "database_url_tests.rs"]
 mod tests;

@@ -1,0 +1,75 @@
+//! `agent logs app`: the application's output, from its container.
+
+use std::io::{self, Write};
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+
+use super::{complain, exit};
+use crate::docker::{Container, Engine, Error, Role, Scope, State};
+use crate::redact::Redactor;
+use crate::redact::output::Lines;
+use crate::status::paths;
+
+/// At the command line nobody waits for an engine that is not up.
+const PATIENCE: Duration = Duration::ZERO;
+
+/// Writes the last `lines` lines of the application's output, then what comes with `follow`.
+///
+/// # Errors
+/// The reader at the other end.
+pub(super) fn show(lines: usize, follow: bool) -> io::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(print(lines, follow)) {
+        Ok(Some(written)) => written.map(|()| exit::OK),
+        Ok(None) => Ok(complain("the application has no container", exit::FAILED)),
+        Err(error @ Error::Forbidden { .. }) => {
+            Ok(complain(&format!("{error}; try with sudo"), exit::NO_PERMISSION))
+        }
+        Err(error) => Ok(complain(&error.to_string(), exit::FAILED)),
+    }
+}
+
+async fn print(lines: usize, follow: bool) -> Result<Option<io::Result<()>>, Error> {
+    let engine = Engine::connect(Scope::new(&paths::state_dir()), PATIENCE).await?;
+    let Some(container) = newest(engine.containers(Role::App).await?) else { return Ok(None) };
+    // What the container was given as a secret does not leave it through here.
+    let redactor = Redactor::default();
+    for secret in &container.secrets {
+        redactor.learn(secret);
+    }
+    let last = u32::try_from(lines).unwrap_or(u32::MAX);
+    let out = &mut io::stdout().lock();
+    let written = if follow {
+        write_all(engine.follow_logs(&container.id, Some(last)), redactor, out).await
+    } else {
+        let chunks = engine.last_logs(&container.id, last).await?;
+        write_all(futures_util::stream::iter(chunks.into_iter().map(Ok)), redactor, out).await
+    };
+    written.map(Some)
+}
+
+/// What runs, else what ran last: after a failed deployment that is the failed one.
+fn newest(containers: Vec<Container>) -> Option<Container> {
+    let running = containers.iter().position(|container| container.state == State::Running);
+    containers.into_iter().nth(running.unwrap_or(0))
+}
+
+async fn write_all(
+    chunks: impl Stream<Item = Result<Bytes, Error>>,
+    redactor: Redactor,
+    out: &mut impl Write,
+) -> Result<io::Result<()>, Error> {
+    let mut lines = Lines::new(redactor);
+    let mut chunks = pin!(chunks);
+    while let Some(chunk) = chunks.next().await {
+        for line in lines.push(&chunk?) {
+            if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+                return Ok(Err(error));
+            }
+        }
+    }
+    Ok(lines.finish().map_or(Ok(()), |line| writeln!(out, "{line}")))
+}
