@@ -1,6 +1,9 @@
 //! The way from the API to the spool: what GitHub says is understood, what it
 //! asks for is obeyed, and the token goes to the API alone.
 
+// The lints' exemption for tests covers test functions only, not their helpers.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 #[path = "support/github.rs"]
 mod github;
 

@@ -21,6 +21,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 
 use self::transcript::Transcript;
+use super::error::chain;
 use crate::redact::Redactor;
 
 /// Longest time without a sign of progress from either side.
@@ -71,10 +72,8 @@ pub enum BuildError {
     Failed {
         /// The step, as BuildKit names it: `[2/4] RUN pip install …`.
         step: String,
-        /// BuildKit's words.
+        /// BuildKit's words; the step's own are in the output.
         message: String,
-        /// The last lines of the build's output.
-        tail: String,
     },
     /// A base image could not be had; the words are those of a pull.
     #[error("the base image {image} could not be pulled: {message}")]
@@ -106,8 +105,8 @@ pub enum BuildError {
     #[error("the build context could not be sent: {0}")]
     Context(#[source] io::Error),
     /// The engine is not there or broke off.
-    #[error("the Docker Engine broke off the build")]
-    Engine(#[source] Bollard),
+    #[error("the Docker Engine broke off the build: {0}")]
+    Engine(String),
     /// The engine reported no failure, and yet there is no image.
     #[error("the build ended without an image")]
     Incomplete,
@@ -160,7 +159,7 @@ where
             _ => Err(BuildError::Incomplete),
         },
         Ok(Err(Bollard::DockerResponseServerError { .. })) => Err(BuildError::Incomplete),
-        Ok(Err(error)) => Err(BuildError::Engine(error)),
+        Ok(Err(error)) => Err(BuildError::Engine(chain(&error))),
         Err(_) => Err(BuildError::Stalled { after: INSPECT }),
     }
 }
@@ -191,7 +190,7 @@ fn failure(
     match error {
         Bollard::DockerStreamError { error: words }
         | Bollard::DockerResponseServerError { message: words, .. } => transcript.explain(&words),
-        error => BuildError::Engine(error),
+        error => BuildError::Engine(chain(&error)),
     }
 }
 

@@ -7,16 +7,20 @@ use bollard::models::{BuildInfo, BuildInfoAux};
 
 use super::BuildError;
 use crate::redact::Redactor;
-use crate::redact::output::{Lines, Tail, without_terminal_control};
+use crate::redact::output::{Lines, without_terminal_control};
 
 /// BuildKit's words are a sentence; what is longer repeats output.
 const WORDS_MAX: usize = 2000;
+
+/// The stream's number in BuildKit's log messages.
+const STDERR: i64 = 2;
 
 /// A build as it is told so far.
 pub(super) struct Transcript {
     redactor: Redactor,
     steps: HashMap<String, Step>,
-    tail: Tail,
+    /// A line of output said that the disk is full.
+    disk_full: bool,
     /// Name and words of the step that failed first.
     failed: Option<(String, String)>,
     image: Option<String>,
@@ -25,12 +29,19 @@ pub(super) struct Transcript {
 /// One vertex of BuildKit's graph.
 struct Step {
     announced: bool,
-    output: Lines,
+    /// Standard output and standard error, whose chunks interleave.
+    output: [Lines; 2],
+}
+
+impl Step {
+    fn rest(&mut self) -> impl Iterator<Item = String> {
+        self.output.iter_mut().filter_map(Lines::finish)
+    }
 }
 
 impl Transcript {
     pub(super) fn new(redactor: Redactor) -> Self {
-        Self { redactor, steps: HashMap::new(), tail: Tail::default(), failed: None, image: None }
+        Self { redactor, steps: HashMap::new(), disk_full: false, failed: None, image: None }
     }
 
     /// The image's id, once BuildKit has told it.
@@ -52,7 +63,8 @@ impl Transcript {
             self.vertex(&vertex, on_line);
         }
         for log in status.logs {
-            for line in self.step(&log.vertex).output.push(&log.msg) {
+            let stream = usize::from(log.stream == STDERR);
+            for line in self.step(&log.vertex).output[stream].push(&log.msg) {
                 self.line(&line, on_line);
             }
         }
@@ -61,13 +73,13 @@ impl Transcript {
     fn vertex(&mut self, vertex: &Vertex, on_line: &mut impl FnMut(&str)) {
         let step = self.step(&vertex.digest);
         let announce = vertex.started.is_some() && !std::mem::replace(&mut step.announced, true);
-        let rest = if vertex.completed.is_some() { step.output.finish() } else { None };
+        let rest: Vec<String> = if vertex.completed.is_some() { step.rest().collect() } else { Vec::new() };
         let name = self.clean(&vertex.name);
         if announce {
             let line = if vertex.cached { format!("{name} (cached)") } else { name.clone() };
             self.line(&line, on_line);
         }
-        if let Some(line) = rest {
+        for line in rest {
             self.line(&line, on_line);
         }
         // The steps beside the one that failed end as canceled.
@@ -78,7 +90,7 @@ impl Transcript {
 
     /// Hands over what came without a line break at its end.
     pub(super) fn finish(&mut self, on_line: &mut impl FnMut(&str)) {
-        let rest: Vec<String> = self.steps.values_mut().filter_map(|step| step.output.finish()).collect();
+        let rest: Vec<String> = self.steps.values_mut().flat_map(Step::rest).collect();
         for line in rest {
             self.line(&line, on_line);
         }
@@ -86,7 +98,6 @@ impl Transcript {
 
     /// What the engine's last words mean.
     pub(super) fn explain(self, words: &str) -> BuildError {
-        const NO_SPACE: &str = "no space left on device";
         let words = self.clean(words);
         if words.contains(NO_SPACE) {
             return BuildError::DiskFull(words);
@@ -96,11 +107,11 @@ impl Transcript {
                 return BuildError::Base { image: image.to_owned(), message };
             }
             // A command that met the full disk says so itself; BuildKit only knows its exit code.
-            if self.tail.lines().any(|line| line.contains(NO_SPACE)) {
+            if self.disk_full {
                 return BuildError::DiskFull(format!("{step}: {message}"));
             }
             if !step.starts_with("[internal]") {
-                return BuildError::Failed { step, message, tail: self.tail.text() };
+                return BuildError::Failed { step, message };
             }
         }
         let lower = words.to_lowercase();
@@ -114,14 +125,15 @@ impl Transcript {
     }
 
     fn step(&mut self, vertex: &str) -> &mut Step {
-        self.steps
-            .entry(vertex.to_owned())
-            .or_insert_with(|| Step { announced: false, output: Lines::new(self.redactor.clone()) })
+        self.steps.entry(vertex.to_owned()).or_insert_with(|| {
+            let lines = || Lines::new(self.redactor.clone());
+            Step { announced: false, output: [lines(), lines()] }
+        })
     }
 
     fn line(&mut self, line: &str, on_line: &mut impl FnMut(&str)) {
         on_line(line);
-        self.tail.push(line);
+        self.disk_full |= line.to_lowercase().contains(NO_SPACE);
     }
 
     fn clean(&self, text: &str) -> String {
@@ -129,6 +141,9 @@ impl Transcript {
         self.redactor.apply(&clean).chars().take(WORDS_MAX).collect()
     }
 }
+
+/// What the kernel calls a full disk (`ENOSPC`).
+const NO_SPACE: &str = "no space left on device";
 
 /// Words of BuildKit about a Dockerfile it cannot take, lower case.
 const DOCKERFILE: &[&str] = &[
