@@ -56,7 +56,8 @@ fn full(text: &str) -> Document {
     document.run.deployment = some();
     document.run.superseded_by = some();
     document.run.finished = Some(at(42));
-    let cause = Cause { class: Class::App, code: Some(Code::AppExited), message: text.into() };
+    let cause =
+        Cause { class: Class::App, code: Some(Code::AppExited), message: text.into(), tail: text.into() };
     document.service = Service { state: ServiceState::Down, since: at(1), cause: Some(cause) };
     document.serving =
         Some(Serving { image: text.into(), digest: some(), commit: some(), run: text.into(), since: at(2) });

@@ -190,8 +190,11 @@ mod tests {
 
     #[test]
     fn a_file_that_may_not_be_read_has_its_own_code() {
-        let denied = Error::Denied { path: "config.yaml".into() };
-        assert_eq!((exit::of_config_error(&denied), denied.to_string().as_str()), (77, "config.yaml: permission denied"));
+        let denied = config::Error::Denied { path: "config.yaml".into() };
+        assert_eq!(
+            (exit::of_config_error(&denied), denied.to_string().as_str()),
+            (77, "config.yaml: permission denied")
+        );
     }
 
     #[test]

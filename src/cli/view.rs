@@ -77,6 +77,7 @@ impl View {
         if let Some(cause) = &service.cause {
             let code = cause.code.map(|code| format!(" {code}")).unwrap_or_default();
             self.field("", &format!("{}{code}: {}", cause.class, cause.message));
+            self.tail(&cause.tail);
         }
     }
 
@@ -164,10 +165,14 @@ impl View {
         self.painted("  code", Tone::Bad, &what);
         self.field("  message", &fault.message);
         self.some("  hint", Some(fault.hint.as_str()).filter(|hint| !hint.is_empty()));
-        if !fault.tail.is_empty() {
+        self.tail(&fault.tail);
+    }
+
+    fn tail(&mut self, tail: &str) {
+        if !tail.is_empty() {
             self.lines.push("  last output".to_owned());
         }
-        for line in fault.tail.lines() {
+        for line in tail.lines() {
             self.pieces("  | ", line);
         }
     }

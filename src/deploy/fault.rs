@@ -11,7 +11,8 @@ impl From<AwsError> for Fault {
         let code = match &error {
             AwsError::CaCertificatesMissing => Code::CaCertificatesMissing,
             AwsError::RegionUnknown | AwsError::Endpoint { .. } => Code::ConfigInvalid,
-            AwsError::Denied { .. } | AwsError::Credentials { .. } => Code::ParameterDenied,
+            AwsError::Denied { .. } => Code::ParameterDenied,
+            AwsError::Credentials { .. } => Code::AwsCredentials,
             AwsError::ClockSkew { .. } => Code::ClockSkew,
             AwsError::Throttled { .. } | AwsError::Unreachable { .. } | AwsError::Unavailable { .. } => {
                 Code::ParametersUnreachable

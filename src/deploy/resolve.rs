@@ -308,10 +308,10 @@ impl Resolver<'_> {
                     ),
                 )),
             },
-            ValueSource::Ssm(_) => self.from_store(field, value).map(|text| text.expose_secret().to_owned()),
-            ValueSource::SecretsManager { key, .. } => self
-                .from_store(field, value)
-                .and_then(|text| pick(field, text.expose_secret(), key.as_deref())),
+            ValueSource::Ssm(_) => self.stored(field, value).map(|text| text.expose_secret().to_owned()),
+            ValueSource::SecretsManager { key, .. } => {
+                self.stored(field, value).and_then(|text| pick(field, text.expose_secret(), key.as_deref()))
+            }
         };
         match found {
             Ok(text) => {
@@ -326,7 +326,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn from_store(&self, field: &str, value: &ValueRef) -> Result<SecretString, Fault> {
+    fn stored(&self, field: &str, value: &ValueRef) -> Result<SecretString, Fault> {
         let name = name_in_store(value).unwrap_or_default();
         match self.fetched.get(&name) {
             Some(Fetched::Value(text)) => Ok(text.clone()),

@@ -9,13 +9,11 @@ use super::desired::{Desired, Source};
 use super::image::{ImageReady, Images};
 use super::log::LogFile;
 use crate::docker::build::{BuildError, BuildRequest, build as build_image};
+use crate::docker::pull::PullError;
 use crate::github::{self, Archive, Limits, SourceError};
 use crate::redact::output::Tail;
 use crate::retry;
 use crate::status::{self, Code, Fault};
-
-/// Label of an image with the HMAC of what it was built from.
-const SPEC: &str = "preview-agent.spec";
 
 /// Builds the image, or finds the one that an earlier run built from the same.
 ///
@@ -81,8 +79,7 @@ async fn build_archive(
     archive: Archive,
 ) -> Result<ImageReady, Fault> {
     let commit = archive.commit().unwrap_or_default().to_owned();
-    let mut labels = images.engine.build_labels(images.run);
-    labels.insert(SPEC.to_owned(), spec(images, source, &commit));
+    let labels = images.engine.build_labels(images.run, &spec(images, source, &commit));
     let credentials: HashMap<String, (String, SecretString)> = desired
         .logins
         .iter()
@@ -120,7 +117,7 @@ async fn built_before(
     }
     let local = images.engine.local_image(&tag(images, source, commit)).await?;
     let spec = spec(images, source, commit);
-    Ok(local.filter(|image| image.labels.get(SPEC) == Some(&spec)).map(|image| ImageReady {
+    Ok(local.filter(|image| image.spec == spec).map(|image| ImageReady {
         reference: image.id.clone(),
         id: image.id,
         digest: None,
@@ -164,11 +161,10 @@ impl From<SourceError> for Fault {
             SourceError::TooLarge { .. } => Code::SourceTooLarge,
             SourceError::DockerfileMissing { .. } => Code::DockerfileMissing,
             SourceError::Spool(error) if error.kind() == std::io::ErrorKind::StorageFull => Code::DiskFull,
+            SourceError::Unsafe { .. } | SourceError::IgnoreFile { .. } => Code::SourceUnsafe,
             SourceError::NotAnArchive { .. }
             | SourceError::Corrupt(_)
             | SourceError::WrongCommit { .. }
-            | SourceError::Unsafe { .. }
-            | SourceError::IgnoreFile { .. }
             | SourceError::Spool(_) => Code::SourceCorrupt,
         };
         Self::new(code, error.to_string())
@@ -177,6 +173,8 @@ impl From<SourceError> for Fault {
 
 fn fault(error: BuildError) -> Fault {
     let code = match &error {
+        BuildError::Base { message, .. } => Fault::from(PullError::from_words(message.clone())).code,
+        BuildError::Context(_) => Code::SourceCorrupt,
         BuildError::DiskFull(_) => Code::DiskFull,
         BuildError::NoBuildKit(_) => Code::DockerTooOld,
         BuildError::Engine(_) => Code::DockerUnavailable,

@@ -49,7 +49,6 @@ pub enum Event {
 impl Engine {
     /// The events of the agent's application containers from now on. The
     /// stream survives the engine: it is opened again, with what was missed.
-    #[must_use]
     pub fn events(&self) -> impl Stream<Item = Event> + use<> {
         let (sender, receiver) = mpsc::channel(64);
         tokio::spawn(forward(self.clone(), sender));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
 
+use super::labels::{ROLE, SPEC};
 use super::{Engine, Error, bounded};
 
 /// An image that is on this host.
@@ -15,8 +16,8 @@ pub struct LocalImage {
     pub architecture: String,
     /// `repository@sha256:…` for each registry it was pulled from.
     pub repo_digests: Vec<String>,
-    /// Labels baked into the image.
-    pub labels: HashMap<String, String>,
+    /// HMAC of what this agent built it from; empty for any other image.
+    pub spec: String,
 }
 
 impl Engine {
@@ -30,7 +31,11 @@ impl Engine {
                 id: image.id.unwrap_or_default(),
                 architecture: image.architecture.unwrap_or_default(),
                 repo_digests: image.repo_digests.unwrap_or_default(),
-                labels: image.config.and_then(|config| config.labels).unwrap_or_default(),
+                spec: image
+                    .config
+                    .and_then(|config| config.labels)
+                    .and_then(|mut labels| labels.remove(SPEC))
+                    .unwrap_or_default(),
             })),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -55,7 +60,7 @@ impl Engine {
     /// Whatever the engine says.
     pub async fn built_images(&self) -> Result<Vec<String>, Error> {
         let mut filters = self.scope.filter(None);
-        filters.entry("label".to_owned()).or_default().push(format!("{}=build", super::labels::ROLE));
+        filters.entry("label".to_owned()).or_default().push(format!("{}=build", ROLE));
         let options = ListImagesOptions { filters: Some(filters), ..ListImagesOptions::default() };
         let images = bounded("list images", self.docker.list_images(Some(options))).await?;
         Ok(images.into_iter().map(|image| image.id).collect())
@@ -71,9 +76,11 @@ impl Engine {
         bounded(&what, self.docker.remove_image(reference, Some(options), None)).await.map(drop)
     }
 
-    /// Labels for an image built by this agent.
+    /// Labels for an image that this agent builds, from what `spec` is the HMAC of.
     #[must_use]
-    pub fn build_labels(&self, run: &str) -> HashMap<String, String> {
-        self.scope.labels("build", run)
+    pub fn build_labels(&self, run: &str, spec: &str) -> HashMap<String, String> {
+        let mut labels = self.scope.labels("build", run);
+        labels.insert(SPEC.to_owned(), spec.to_owned());
+        labels
     }
 }

@@ -73,9 +73,10 @@ impl PullError {
         matches!(self, Self::Throttled(_) | Self::Unreachable(_) | Self::Stalled(_) | Self::Failed(_))
     }
 
-    /// What a failure's words mean. Engines answer with different statuses, so
+    /// What a failure's words mean. Engines and BuildKit answer with different statuses, so
     /// the words decide; rows are in order, the first that matches holds.
-    fn from_words(words: String) -> Self {
+    #[must_use]
+    pub fn from_words(words: String) -> Self {
         let lower = words.to_lowercase();
         for (meaning, texts) in WORDS {
             if texts.iter().any(|text| lower.contains(text)) {
@@ -86,8 +87,11 @@ impl PullError {
     }
 }
 
+/// A meaning and the words that have it.
+type Row = (fn(String) -> PullError, &'static [&'static str]);
+
 /// Words of Docker 20.10 to 29 and of GHCR, ECR and distribution, lower case.
-const WORDS: &[(fn(String) -> PullError, &[&str])] = &[
+const WORDS: &[Row] = &[
     (PullError::DiskFull, &["no space left on device"]),
     (PullError::Throttled, &["toomanyrequests", "too many requests", "rate exceeded"]),
     // GHCR says this in an incident of its own; a wrong token is "denied".

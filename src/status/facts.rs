@@ -47,11 +47,15 @@ pub struct Cause {
     pub code: Option<Code>,
     /// What was seen.
     pub message: String,
+    /// The application's last output, where it ended.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tail: String,
 }
 
 impl From<&Fault> for Cause {
     fn from(fault: &Fault) -> Self {
-        Self { class: fault.code.class(), code: Some(fault.code), message: fault.message.clone() }
+        let Fault { code, message, tail, .. } = fault.clone();
+        Self { class: code.class(), code: Some(code), message, tail }
     }
 }
 

@@ -16,7 +16,7 @@ pub const MAX_BYTES: usize = 2300;
 /// Bytes of the verdict.
 pub const MAX_VERDICT: usize = 300;
 
-/// Bytes of a fault's tail before the whole is weighed.
+/// Bytes of the tail before the whole is weighed.
 const MAX_TAIL: usize = 1200;
 
 /// Bytes of the tail that outlast the detail of phases and health: about two lines.
@@ -74,6 +74,7 @@ pub(crate) fn texts(document: &mut Document, visit: &mut dyn FnMut(&mut String, 
     visit(&mut document.agent.version, 24);
     if let Some(cause) = &mut service.cause {
         visit(&mut cause.message, 240);
+        visit(&mut cause.tail, usize::MAX);
     }
     if let Some(serving) = serving {
         visit(&mut serving.image, 200);
@@ -103,6 +104,11 @@ fn cap(document: &mut Document) {
     document.phases.truncate(MAX_PHASES);
     document.health.truncate(MAX_HEALTH);
     document.notes.truncate(MAX_NOTES);
+    if let (Some(fault), Some(cause)) = (&document.fault, &mut document.service.cause)
+        && fault.tail == cause.tail
+    {
+        cause.tail.clear();
+    }
     shorten_tail(document, MAX_TAIL);
 }
 
@@ -113,9 +119,15 @@ fn shorten(text: &mut String, max: usize) {
 }
 
 fn shorten_tail(document: &mut Document, max: usize) {
-    if let Some(fault) = &mut document.fault {
-        fault.tail = keep_end(&fault.tail, max).into_owned();
+    for tail in tails(document) {
+        *tail = keep_end(tail, max).into_owned();
     }
+}
+
+/// The last output of what failed, and of the application since.
+fn tails(document: &mut Document) -> impl Iterator<Item = &mut String> {
+    let fault = document.fault.iter_mut().map(|fault| &mut fault.tail);
+    fault.chain(document.service.cause.iter_mut().map(|cause| &mut cause.tail))
 }
 
 /// One way to make a document shorter, given the bytes it is too long by.
@@ -124,7 +136,7 @@ type Step = fn(&mut Document, usize);
 /// In this order; after the last one everything left has a fixed, small size.
 const STEPS: &[Step] = &[
     |document, excess| {
-        let len = document.fault.as_ref().map_or(0, |fault| json_len(&fault.tail));
+        let len = tails(document).map(|tail| json_len(tail)).max().unwrap_or(0);
         shorten_tail(document, len.saturating_sub(excess).max(LAST_LINES));
     },
     |document, _| document.phases.retain(|phase| phase.state != PhaseState::Pending),

@@ -44,31 +44,22 @@ pub async fn drive(
         let (outcome, next) = deploy_once(agent, &loaded, &id, force, options, signals, systemd).await;
         force = false;
         tracing::info!(run = %id, outcome = %outcome, "{}", agent.reporter.snapshot().verdict);
-        let next = match next {
+        (loaded, id) = match next {
             After::Stop => return outcome,
-            After::Deploy(next, next_id) => Some((next, next_id)),
+            After::Deploy(next, next_id) => (*next, next_id),
             After::Watch if options.once => return outcome,
             After::Watch => match watch_until_reload(agent, options, signals, systemd).await {
-                Some(next) => Some((next, new_run_id(&mut agent.store))),
+                Some(next) => (next, new_run_id(&mut agent.store)),
                 None => return outcome,
             },
         };
-        if let Some((next, next_id)) = next {
-            id = next_id;
-            loaded = next;
-            agent.reporter.begin_run(new_run(
-                &agent.store,
-                agent.reporter.now(),
-                loaded.config.deadline,
-                &id,
-            ));
-        }
+        agent.reporter.begin_run(new_run(&agent.store, agent.reporter.now(), loaded.config.deadline, &id));
     }
 }
 
 enum After {
     Watch,
-    Deploy(Loaded, String),
+    Deploy(Box<Loaded>, String),
     Stop,
 }
 
@@ -94,7 +85,7 @@ async fn deploy_once(
                 signal = signals.next() => match signal {
                     Signal::Reload => if let Some(next) = reload(&reporter, &options.config, systemd) {
                         supersede(&cutter, &next_id);
-                        after = After::Deploy(next, next_id.clone());
+                        after = After::Deploy(Box::new(next), next_id.clone());
                     },
                     Signal::Stop => {
                         systemd.stopping();
