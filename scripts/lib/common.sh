@@ -62,14 +62,15 @@ peer_running() {
   local pid ticks
   [[ -f $PEERS/$1.pid ]] || return 1
   read -r pid ticks <"$PEERS/$1.pid"
-  [[ $(started_at "$pid") == "$ticks" ]]
+  [[ -n $ticks && $(started_at "$pid") == "$ticks" ]]
 }
 
 # start_peer NAME COMMAND...: starts a server that outlives this script and records its pid.
 start_peer() {
   local name=$1
   shift
-  setsid "$@" >"$PEERS/$name.log" 2>&1 </dev/null &
+  # 9 is the lock of scripts/peers, which a server would hold for ever.
+  setsid "$@" >"$PEERS/$name.log" 2>&1 </dev/null 9>&- &
   printf '%s %s\n' "$!" "$(started_at "$!")" >"$PEERS/$name.pid"
 }
 

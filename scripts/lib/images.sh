@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # The test images: built, pushed to the private registry, and gone from the engine again.
 
+HUB_PSQL=postgres:16-alpine
 IMAGES=(base/python:3 tools/psql:15 acme/tasks-api:good acme/tasks-api:v2 acme/tasks-api:never-healthy acme/tasks-api:exits)
 
 # inputs_hash: what the images are made from.
 inputs_hash() {
   (
-    cd "$ROOT"
-    find examples/tasks-api scripts/lib/images.sh scripts/lib/base-image.sh -type f ! -path '*/__pycache__/*' -print0 |
+    cd "$ROOT" || return
+    find examples/tasks-api scripts/lib/{images,base-image,bootstrap}.sh -type f ! -path '*/__pycache__/*' -print0 |
       sort -z | xargs -0 sha256sum
     hub_reachable && echo hub
     sha256sum "/$CA_BUNDLE"
@@ -55,6 +56,8 @@ images_up() {
   images_current && return
   local host image
   host=$(registry_host)
+  # The list of an interrupted run still stands: what that run left is ours, too.
+  [[ -f $PEERS/build-cache.before ]] || build_cache >"$PEERS/build-cache.before"
   make_base_image "$host/base/python:3"
   make_psql_image "$host"
   quietly "building the sample app" build "$host/acme/tasks-api:good" \
@@ -63,16 +66,20 @@ images_up() {
   for image in "${IMAGES[@]}"; do
     quietly "pushing $image" registry_docker push "$host/$image"
   done
-  # Whoever uses them has to pull them: no tag of ours stays behind in the engine.
+  # Whoever uses them has to pull them: neither tags nor layers of ours stay behind in the engine.
   quietly "removing the local copies" images_forget "$host"
+  rm "$PEERS/build-cache.before"
   inputs_hash >"$PEERS/images.hash"
 }
 
+# images_forget HOST: keeps only the cache mount of pip, which makes the next build quick.
 images_forget() {
   local image
   for image in "${IMAGES[@]/#/$1/}"; do
     docker image inspect "$image" >/dev/null 2>&1 || continue
-    docker rmi "$image"
+    docker rmi --force "$image"
   done
+  note_build_cache "$PEERS/build-cache.before" "$PEERS/build-cache"
+  remove_build_cache "$PEERS/build-cache" regular
   if hub_reachable; then docker rmi "$HUB_PYTHON" "$HUB_PSQL"; fi
 }

@@ -5,7 +5,11 @@ POSTGRES_USER=postgres
 POSTGRES_PASSWORD='p@ss:w/rd%'
 
 # The engine's own gateway: an address of this machine that every bridge network routes to.
-bridge_gateway() { docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}'; }
+bridge_gateway() {
+  local bridge
+  bridge=$(docker network inspect bridge --format '{{index .Options "com.docker.network.bridge.name"}}')
+  ip -4 -o address show dev "$bridge" | sed 's|.* inet \([0-9.]*\)/.*|\1|'
+}
 
 # Outside the checkout, since the server's user may not be able to enter that.
 postgres_dir() { printf '/var/tmp/preview-agent-%s\n' "$(printf %s "$ROOT" | cksum | cut -d' ' -f1)"; }
@@ -21,8 +25,9 @@ postgres_init() {
   local dir
   dir=$(postgres_dir)
   install -d -o postgres -g postgres -m 0700 "$dir"
-  printf '%s' "$POSTGRES_PASSWORD" | as_postgres "$(postgres_bin)/initdb" -D "$dir/data" -U "$POSTGRES_USER" \
-    --encoding=UTF8 --locale=C.UTF-8 --auth-local=trust --auth-host=scram-sha-256 --pwfile=/dev/stdin
+  install -o postgres -m 0600 <(printf %s "$POSTGRES_PASSWORD") "$dir/password"
+  as_postgres "$(postgres_bin)/initdb" -D "$dir/data" -U "$POSTGRES_USER" \
+    --encoding=UTF8 --locale=C.UTF-8 --auth-local=trust --auth-host=scram-sha-256 --pwfile="$dir/password"
   echo 'host all all all scram-sha-256' | as_postgres tee -a "$dir/data/pg_hba.conf"
 }
 

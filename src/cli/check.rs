@@ -3,22 +3,19 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use super::{CONFIG_FILE, exit};
 use crate::config::{
     self, Config, Connection, Error, Health, ImageReference, Stage, Text, TextPart, ValueRef, ValueSource,
 };
 
-/// EX_NOPERM of `sysexits.h`.
-const NO_PERMISSION: u8 = 77;
-
-/// EX_CONFIG of `sysexits.h`.
-const BAD_CONFIG: u8 = 78;
-
-/// Check a configuration offline: everything that is wrong with it, each with
-/// line, column, field and what was expected.
+/// Check a configuration and touch nothing
+///
+/// Says everything that is wrong with it, each with line, column, field and
+/// what was expected, or what a run would do. Needs no network.
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = "/etc/preview-agent/config.yaml")]
+    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
     pub config: PathBuf,
 }
 
@@ -34,7 +31,7 @@ impl Check {
             Ok(loaded) => {
                 let text = format!("{}: ok\n{}", self.config.display(), summary(&loaded.config));
                 out.write_all(text.as_bytes()).ok();
-                0
+                exit::OK
             }
             Err(error) => {
                 writeln!(err, "{error}").ok();
@@ -45,7 +42,7 @@ impl Check {
 }
 
 fn exit_code(error: &Error) -> u8 {
-    if matches!(error, Error::Denied { .. }) { NO_PERMISSION } else { BAD_CONFIG }
+    if matches!(error, Error::Denied { .. }) { exit::NO_PERMISSION } else { exit::CONFIG }
 }
 
 /// What a run would do, one line for each part.

@@ -1,3 +1,89 @@
-//! cli
+//! The command line: one file per command, each command struct owns its `run()`.
 
-pub mod check;
+mod check;
+mod completions;
+pub mod exit;
+mod logs;
+mod run;
+pub mod status;
+pub mod style;
+pub mod tail;
+pub mod view;
+mod waterfall;
+
+use clap::{Parser, Subcommand};
+
+pub use check::Check;
+pub use completions::Completions;
+pub use logs::{Logs, Source};
+pub use run::Run;
+pub use status::Status;
+
+/// Where the configuration is, unless told otherwise.
+pub const CONFIG_FILE: &str = "/etc/preview-agent/config.yaml";
+
+/// Turn this instance into a running deployment, and say what state it is in
+///
+/// The agent reads one configuration file, gets the application's image (from
+/// its registry, or built from the source), waits for the database, migrates
+/// it, starts the application and proves it healthy. Every step is reported to
+/// a file, an SSM parameter and systemd. Afterwards the agent stays, watches,
+/// and deploys anew when it is reloaded.
+#[derive(Debug, Parser)]
+#[command(name = "agent", version, after_long_help = MANUAL, max_term_width = 80)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(Check),
+    Status(Status),
+    Logs(Logs),
+    Completions(Completions),
+}
+
+impl Cli {
+    /// Runs the command and returns the exit code.
+    #[must_use]
+    pub fn run(self) -> u8 {
+        match self.command {
+            Command::Check(command) => command.run(),
+            Command::Status(command) => command.run(),
+            Command::Logs(command) => command.run(),
+            Command::Completions(command) => command.run(),
+        }
+    }
+}
+
+const MANUAL: &str = "\
+Exit status:
+  0   done; for status: the service is up and the last run ready
+  1   failed: the last run failed, or the service is degraded or down
+  2   the command line is wrong
+  3   a run is in progress
+  4   there is no agent, or its status has expired
+  75  may work later, for example because Docker is not up yet
+  77  permission denied
+  78  the configuration is wrong
+
+Files:
+  /etc/preview-agent/config.yaml    the configuration
+  /run/preview-agent/status.json    the status, readable by everybody, no secrets
+  /var/lib/preview-agent/           what survives a reboot; migrate.log, build.log
+
+Environment:
+  RUNTIME_DIRECTORY   folder of status.json; systemd sets it
+  STATE_DIRECTORY     folder of what survives a reboot; systemd sets it
+  NOTIFY_SOCKET, WATCHDOG_USEC, CREDENTIALS_DIRECTORY   from systemd
+  AWS_ENDPOINT_URL, AWS_REGION, ...   as every AWS client reads them
+  NO_COLOR            no colours on a terminal
+
+Examples:
+  agent status                      what state is it in?
+  agent status --watch              follow a deployment
+  agent logs migrate -n 50          the end of the migration's output
+  systemctl reload preview-agent    deploy what the configuration says now
+";

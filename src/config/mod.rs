@@ -12,6 +12,7 @@ mod image_ref;
 mod model;
 pub mod names;
 pub mod quantity;
+mod references;
 mod schema;
 mod text;
 mod value;

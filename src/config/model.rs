@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A whole configuration, version 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -197,7 +199,7 @@ pub struct App {
 }
 
 /// A published port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publish {
     /// Host address; `0.0.0.0` unless given.
     pub ip: IpAddr,
@@ -225,7 +227,7 @@ pub enum Health {
 }
 
 /// One health stage.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Stage {
     /// The published port accepts a connection.
     Tcp,

@@ -1,1 +1,108 @@
-//! docker
+//! The Docker Engine, through bollard: the only place that names it.
+//!
+//! Every plain request has a deadline; every stream is given one, or a stall
+//! limit, by what reads it.
+
+pub mod build;
+mod container;
+mod error;
+mod events;
+mod image;
+mod labels;
+mod logs;
+mod network;
+pub mod pull;
+
+use std::time::Duration;
+
+use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio::time::{Instant, sleep, timeout};
+
+pub use container::{Container, ContainerRequest, ExitStatus, State};
+pub use error::Error;
+pub use events::Event;
+pub use image::LocalImage;
+pub use labels::{Role, Scope};
+
+/// Deadline of a plain request. Removing a large container on a slow disk takes seconds.
+const REQUEST: Duration = Duration::from_secs(60);
+
+/// Docker Engine 20.10 speaks API 1.41; older ones lack BuildKit by default.
+const OLDEST_API: (u32, u32) = (1, 41);
+
+/// A connection to the engine, seeing only the objects of one agent.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    docker: Docker,
+    scope: Scope,
+    /// The engine's architecture in Go's terms (`amd64`, `arm64`).
+    architecture: String,
+}
+
+impl Engine {
+    /// Connects to the socket that `DOCKER_HOST` names, else `/var/run/docker.sock`,
+    /// trying again until the engine answers or `patience` is over: at boot it comes up beside us.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Forbidden`] or [`Error::TooOld`].
+    pub async fn connect(scope: Scope, patience: Duration) -> Result<Self, Error> {
+        let end = Instant::now() + patience;
+        loop {
+            match Self::try_connect(&scope).await {
+                Err(Error::Unavailable { .. }) if Instant::now() < end => {
+                    sleep(Duration::from_millis(250)).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_connect(scope: &Scope) -> Result<Self, Error> {
+        let what = "connect to Docker";
+        let host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+        let socket = host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
+        if !socket.starts_with("unix://") && !socket.starts_with('/') {
+            return Err(Error::Unavailable {
+                message: format!("DOCKER_HOST={socket} is not a unix socket"),
+            });
+        }
+        let docker = Docker::connect_with_unix(&socket, REQUEST.as_secs(), API_DEFAULT_VERSION)
+            .map_err(|error| Error::from_bollard(what, error))?
+            .with_request_modifier(labels::url_safe_registry_auth);
+        let version = bounded(what, docker.version()).await?;
+        let api = version.api_version.unwrap_or_default();
+        if parse_version(&api).is_some_and(|api| api < OLDEST_API) {
+            return Err(Error::TooOld { api });
+        }
+        let docker = bounded(what, docker.negotiate_version()).await?;
+        Ok(Self { docker, scope: scope.clone(), architecture: version.arch.unwrap_or_default() })
+    }
+
+    /// The client, for the build, which needs its own time limit.
+    #[must_use]
+    pub fn client(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// The objects this connection sees.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+/// A request with the deadline of plain requests.
+async fn bounded<T>(
+    what: &str,
+    request: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, Error> {
+    match timeout(REQUEST, request).await {
+        Ok(result) => result.map_err(|error| Error::from_bollard(what, error)),
+        Err(_) => Err(Error::Timeout { what: what.to_owned(), after: REQUEST }),
+    }
+}
+
+fn parse_version(api: &str) -> Option<(u32, u32)> {
+    let (major, minor) = api.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}

@@ -1,38 +1,38 @@
 //! The closed list of faults: every failure a user can meet, its class,
 //! whether another try can help, and what to do about it.
 
-use serde::{Deserialize, Serialize};
+use super::names::named;
 
-/// Whose fault it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// The configuration file or a value it names.
-    Config,
-    /// The image registry.
-    Registry,
-    /// The source host (GitHub).
-    Source,
-    /// The image build.
-    Build,
-    /// The database server or the way to it.
-    Database,
-    /// A job or the migration.
-    Migration,
-    /// The application.
-    App,
-    /// The network between the instance and a service.
-    Network,
-    /// A permission of the instance's role.
-    Iam,
-    /// Disk space.
-    Disk,
-    /// The Docker Engine.
-    Docker,
-    /// The instance or its metadata service.
-    Instance,
-    /// The agent itself.
-    Agent,
+named! {
+    /// Whose fault it is.
+    Class {
+        /// The configuration file or a value it names.
+        Config "config",
+        /// The image registry.
+        Registry "registry",
+        /// The source host (GitHub).
+        Source "source",
+        /// The image build.
+        Build "build",
+        /// The database server or the way to it.
+        Database "database",
+        /// A job or the migration.
+        Migration "migration",
+        /// The application.
+        App "app",
+        /// The network between the instance and a service.
+        Network "network",
+        /// A permission of the instance's role.
+        Iam "iam",
+        /// Disk space.
+        Disk "disk",
+        /// The Docker Engine.
+        Docker "docker",
+        /// The instance or its metadata service.
+        Instance "instance",
+        /// The agent itself.
+        Agent "agent",
+    }
 }
 
 /// A failure on its way to the status: the code with what was seen.
@@ -70,26 +70,12 @@ impl Fault {
 /// Declares the list once: variants, wire names and table rows from the same lines.
 macro_rules! faults {
     ($($variant:ident $name:literal $class:ident $retryable:literal $hint:literal)+) => {
-        /// A fault's stable code.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum Code {
-            $(
-                #[doc = $hint]
-                #[serde(rename = $name)]
-                $variant,
-            )+
+        named! {
+            /// A fault's stable code.
+            Code { $(#[doc = $hint] $variant $name,)+ }
         }
 
         impl Code {
-            /// Every code, in the order of the list.
-            pub const ALL: &[Code] = &[$(Code::$variant),+];
-
-            /// The name in the status document.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Code::$variant => $name),+ }
-            }
-
             /// Whose fault it is.
             #[must_use]
             pub const fn class(self) -> Class {
@@ -166,6 +152,22 @@ faults! {
     DeadlineExceeded "deadline_exceeded" Agent false "The run's time was up in the named phase; mend what is slow there or raise `deadline`."
     Interrupted "interrupted" Agent true "The agent was stopped during the run; start it again to go on."
     Internal "internal" Agent false "This is a defect of the agent; please report it with `agent logs agent`."
+}
+
+/// The list as a Markdown table, for the README.
+#[must_use]
+pub fn markdown_table() -> String {
+    let mut table = String::from("| code | class | may pass by itself | what to do |\n|---|---|---|---|\n");
+    for code in Code::ALL {
+        let retryable = if code.retryable() { "yes" } else { "no" };
+        table.push_str(&format!(
+            "| `{}` | {} | {retryable} | {} |\n",
+            code.name(),
+            code.class(),
+            code.hint()
+        ));
+    }
+    table
 }
 
 #[cfg(test)]

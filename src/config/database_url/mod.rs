@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 
 use syntax::{decode, default_port, endpoints, split_credentials};
 pub(super) use syntax::{dialect, is_host};
@@ -31,7 +32,7 @@ pub struct DatabaseUrl {
 }
 
 /// One server of the URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Name or address; IPv6 without brackets.
     pub host: String,
@@ -158,6 +159,13 @@ impl DatabaseUrl {
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// The servers as one text, without user and password.
+    #[must_use]
+    pub fn endpoints_text(&self) -> String {
+        let all: Vec<String> = self.endpoints.iter().map(Endpoint::to_string).collect();
+        all.join(",")
     }
 
     /// Whether the server speaks PostgreSQL's protocol.

@@ -4,6 +4,8 @@
 //! wherever it turns up: raw, percent-encoded, JSON-escaped, or in base64 and
 //! base64url, padded or not.
 
+pub mod output;
+
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# What BuildKit keeps of our builds. Its records hold on to layers, and a pull of an image whose
+# layers are there proves nothing.
+
+# build_cache: every record's id and type, sorted.
+build_cache() { docker system df -v --format '{{range .BuildCache}}{{println .ID .CacheType}}{{end}}' | sort; }
+
+# remove_build_cache FILE [TYPE]: removes the records listed in FILE, only those of one type if named.
+# A record goes only after all that were built upon it, so this passes until nothing more goes.
+remove_build_cache() {
+  local left before=-1 id
+  while true; do
+    left=$(build_cache | comm -12 - <(sort "$1") | { grep "${2:-}\$" || true; })
+    [[ -n $left && $(wc -l <<<"$left") != "$before" ]] || return 0
+    before=$(wc -l <<<"$left")
+    while read -r id _; do
+      docker builder prune --all --force --filter "id=$id" >/dev/null 2>&1
+    done <<<"$left"
+  done
+}
+
+# note_build_cache BEFORE FILE: adds to FILE what has come since BEFORE was written.
+note_build_cache() { build_cache | comm -13 "$1" - >>"$2"; }

@@ -1,0 +1,243 @@
+//! What AWS said, told apart by what can be done about it.
+//!
+//! A raw answer never gets into an error: it can hold the value of a parameter.
+
+use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
+
+/// Longest text taken over from AWS, in bytes.
+const MESSAGE_LIMIT: usize = 400;
+
+/// Why a call to AWS failed. `operation` is the action in IAM's spelling, such as `ssm:PutParameter`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AwsError {
+    /// There is nothing to check a server's certificate against.
+    #[error("this machine has no CA certificates, so no HTTPS server can be trusted")]
+    CaCertificatesMissing,
+    /// Neither the environment, the profile nor the instance names a region.
+    #[error("no AWS region is known (AWS_REGION, the profile, or the instance's own)")]
+    RegionUnknown,
+    /// An endpoint that is no URL.
+    #[error("`{url}` is not a URL")]
+    Endpoint {
+        /// What was given.
+        url: String,
+    },
+    /// The policies of the caller do not allow it; final.
+    #[error("{operation}: {action} is denied on {resource}")]
+    Denied {
+        /// What was asked for.
+        operation: &'static str,
+        /// The action that lacks permission, which may be another service's (`kms:Decrypt`).
+        action: String,
+        /// The ARN as AWS says it, or the name asked for.
+        resource: String,
+    },
+    /// No credentials, or expired or unknown ones.
+    #[error("{operation}: no valid credentials: {reason}")]
+    Credentials {
+        /// What was asked for.
+        operation: &'static str,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The clock of this machine is too far from that of AWS.
+    #[error("{operation}: this machine's clock is off: {reason}")]
+    ClockSkew {
+        /// What was asked for.
+        operation: &'static str,
+        /// What AWS said.
+        reason: String,
+    },
+    /// Too many requests at once, still after the SDK's tries.
+    #[error("{operation}: throttled: {reason}")]
+    Throttled {
+        /// What was asked for.
+        operation: &'static str,
+        /// What AWS said.
+        reason: String,
+    },
+    /// No way to the service, or no answer in time.
+    #[error("{operation}: {endpoint} cannot be reached: {reason}")]
+    Unreachable {
+        /// What was asked for.
+        operation: &'static str,
+        /// The service, with its region or address.
+        endpoint: String,
+        /// What happened on the way.
+        reason: String,
+    },
+    /// The service answers, but with a failure of its own (5xx, or not in its protocol).
+    #[error("{operation}: {endpoint} fails: {reason}")]
+    Unavailable {
+        /// What was asked for.
+        operation: &'static str,
+        /// The service, with its region or address.
+        endpoint: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The request itself is refused: a name, a value, a limit; final.
+    #[error("{operation}: {code}: {message}")]
+    Rejected {
+        /// What was asked for.
+        operation: &'static str,
+        /// AWS's name of the error.
+        code: String,
+        /// What AWS said, without what was sent.
+        message: String,
+    },
+}
+
+impl AwsError {
+    /// Whether the same call may succeed later with nothing changed by hand.
+    /// Credentials count: a role that was just attached takes a while to appear.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Credentials { .. }
+                | Self::ClockSkew { .. }
+                | Self::Throttled { .. }
+                | Self::Unreachable { .. }
+                | Self::Unavailable { .. }
+        )
+    }
+
+    /// AWS's name of the error, where the request itself was refused.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Rejected { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+}
+
+/// One call: what was asked of whom, for the errors it may end in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call<'a> {
+    /// The action in IAM's spelling.
+    pub(super) operation: &'static str,
+    /// The service, with its region or address.
+    pub(super) endpoint: &'a str,
+    /// Stands in where a denial does not name its resource.
+    pub(super) resource: &'a str,
+}
+
+impl Call<'_> {
+    /// The error of a call that was cut at its deadline.
+    pub(super) fn too_slow(self, seconds: u64) -> AwsError {
+        self.unreachable(format!("no answer within {seconds} s"))
+    }
+
+    /// Classifies a failed call.
+    pub(super) fn failed<E>(self, error: &SdkError<E>) -> AwsError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match error {
+            SdkError::ServiceError(context) => {
+                let status = context.raw().status().as_u16();
+                let (code, message) = (context.err().code(), context.err().message());
+                self.refused(status, code.unwrap_or_default(), message.unwrap_or_default())
+            }
+            SdkError::ResponseError(context) => {
+                self.unavailable(format!("unreadable answer, HTTP {}", context.raw().status().as_u16()))
+            }
+            SdkError::TimeoutError(_) => self.unreachable("timed out".to_owned()),
+            // What fails before the connection is made, but not in it, is the credentials.
+            SdkError::DispatchFailure(failure) if failure.is_timeout() || failure.is_io() => {
+                self.unreachable(causes(error))
+            }
+            _ => AwsError::Credentials { operation: self.operation, reason: causes(error) },
+        }
+    }
+
+    fn refused(self, status: u16, code: &str, message: &str) -> AwsError {
+        let operation = self.operation;
+        let reason = || if message.is_empty() { code.to_owned() } else { presentable(message) };
+        match code {
+            "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => self.denied(message),
+            "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture" => {
+                AwsError::ClockSkew { operation, reason: reason() }
+            }
+            "InvalidSignatureException" | "SignatureDoesNotMatch"
+                if message.contains("Signature expired") || message.contains("not yet current") =>
+            {
+                AwsError::ClockSkew { operation, reason: reason() }
+            }
+            "ExpiredToken"
+            | "ExpiredTokenException"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "NotAuthorized"
+            | "OptInRequired" => AwsError::Credentials { operation, reason: reason() },
+            "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException"
+            | "RequestThrottled"
+            | "TooManyUpdates" => AwsError::Throttled { operation, reason: reason() },
+            _ if status == 429 => AwsError::Throttled { operation, reason: reason() },
+            _ if status >= 500 => self.unavailable(format!("HTTP {status} {code}").trim_end().to_owned()),
+            "" => self.unavailable(format!("unreadable answer, HTTP {status}")),
+            code => AwsError::Rejected { operation, code: code.to_owned(), message: presentable(message) },
+        }
+    }
+
+    /// "User: … is not authorized to perform: ACTION on resource: ARN because …";
+    /// a key that may not be used is told without either.
+    fn denied(self, message: &str) -> AwsError {
+        let word = |after: &str| {
+            let rest = message.split_once(after)?.1;
+            rest.split_whitespace().next().map(presentable)
+        };
+        let of_key = message.contains("ciphertext refers to") || message.contains("KMS");
+        let action = word("not authorized to perform: ")
+            .unwrap_or_else(|| if of_key { "kms:Decrypt" } else { self.operation }.to_owned());
+        let resource = word("on resource: ").unwrap_or_else(|| match of_key {
+            true => format!("the key of {}", self.resource),
+            false => self.resource.to_owned(),
+        });
+        AwsError::Denied { operation: self.operation, action, resource }
+    }
+
+    fn unreachable(self, reason: String) -> AwsError {
+        AwsError::Unreachable { operation: self.operation, endpoint: self.endpoint.to_owned(), reason }
+    }
+
+    /// The error of an answer that breaks the service's protocol.
+    pub(super) fn unavailable(self, reason: String) -> AwsError {
+        AwsError::Unavailable { operation: self.operation, endpoint: self.endpoint.to_owned(), reason }
+    }
+}
+
+/// A text of AWS as one short line, without the value that a failed validation
+/// quotes ("Value '…' at 'value' failed to satisfy constraint").
+fn presentable(message: &str) -> String {
+    let quoted = message.contains("Value '").then(|| message.rsplit_once("' at '")).flatten();
+    let message = quoted.map_or_else(|| message.to_owned(), |(_, rest)| format!("'{rest}"));
+    let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line[..line.floor_char_boundary(MESSAGE_LIMIT)].to_owned()
+}
+
+/// The chain of causes, each once. Only for errors without an answer of the service.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !parts.last().is_some_and(|last| last.contains(&part)) {
+            parts.push(part);
+        }
+        cause = error.source();
+    }
+    presentable(&parts.join(": "))
+}

@@ -1,0 +1,206 @@
+//! `agent status`: what the status file says, for people and for scripts.
+//!
+//! It needs the file and nothing else: no root, no HOME, no network, no terminal.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::style::Style;
+use super::{exit, view};
+use crate::status::text::plain;
+use crate::status::{Document, SCHEMA, Timestamp, file, paths};
+
+/// A status file is 2,300 bytes; nothing near this is one.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Between two looks at the file while watching.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Show the state of the deployment
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Print the status document as it is
+    #[arg(long, conflicts_with = "watch")]
+    pub json: bool,
+    /// Follow live: on a terminal until Ctrl-C, else one line per change until the run has ended
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// Why there is no document to show.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// There is no file.
+    #[error("no status: {} does not exist, so the agent has not run since the boot; see `systemctl status preview-agent`", .0.display())]
+    Absent(PathBuf),
+    /// It cannot be read.
+    #[error("no status: cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It holds something else.
+    #[error("no status: {} is not a status document (line {line}, column {column})", path.display())]
+    Garbage {
+        /// The file.
+        path: PathBuf,
+        /// Where it stops being one.
+        line: usize,
+        /// Where it stops being one.
+        column: usize,
+    },
+    /// A newer agent wrote it.
+    #[error("{} has version {found} and this agent reads version {SCHEMA}; see `agent status --json`", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+    },
+}
+
+impl Status {
+    /// Runs the command and returns the exit code.
+    #[must_use]
+    pub fn run(self) -> u8 {
+        let path = paths::run_dir().join(file::NAME);
+        let result = match (self.json, self.watch) {
+            (true, _) => json(&path, &mut io::stdout().lock()),
+            (_, true) if io::stdout().is_terminal() => watch(&path),
+            (_, true) => follow(&path, &mut io::stdout().lock()),
+            _ => show(&path, Style::from_env(), &mut io::stdout().lock()),
+        };
+        // A reader that has seen enough (`| head`) is no failure.
+        result.unwrap_or(exit::OK)
+    }
+}
+
+/// Writes the view once. Returns the exit code.
+///
+/// # Errors
+/// Whatever the reader at the other end says.
+pub fn show(path: &Path, style: Style, out: &mut impl Write) -> io::Result<u8> {
+    match read(path) {
+        Ok(document) => {
+            out.write_all(view::render(&document, now(), style).as_bytes())?;
+            Ok(exit::of_document(&document, now()))
+        }
+        Err(error) => complain(&error),
+    }
+}
+
+/// Writes the file's own bytes. Returns the exit code.
+///
+/// # Errors
+/// Whatever the reader at the other end says.
+pub fn json(path: &Path, out: &mut impl Write) -> io::Result<u8> {
+    let bytes = match bytes(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return complain(&error),
+    };
+    out.write_all(&bytes)?;
+    if !bytes.ends_with(b"\n") {
+        out.write_all(b"\n")?;
+    }
+    match parse(path, &bytes) {
+        Ok(document) => Ok(exit::of_document(&document, now())),
+        Err(error) => complain(&error),
+    }
+}
+
+/// Writes a line per verdict until the run has ended. Returns the exit code.
+///
+/// # Errors
+/// Whatever the reader at the other end says.
+pub fn follow(path: &Path, out: &mut impl Write) -> io::Result<u8> {
+    let mut last = String::new();
+    loop {
+        let document = match read(path) {
+            Ok(document) => document,
+            Err(error) => return complain(&error),
+        };
+        if document.verdict != last {
+            writeln!(out, "{}", plain(&document.verdict))?;
+            out.flush()?;
+            last.clone_from(&document.verdict);
+        }
+        let code = exit::of_document(&document, now());
+        if code != exit::IN_PROGRESS {
+            return Ok(code);
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Draws the view anew whenever it changes, until Ctrl-C.
+fn watch(path: &Path) -> io::Result<u8> {
+    let style = Style::from_env();
+    let mut last = String::new();
+    loop {
+        let screen = match read(path) {
+            Ok(document) => view::render(&document, now(), style),
+            Err(error) => format!("{error}\n"),
+        };
+        if screen != last {
+            // Home, each line cleared behind its end, the rest cleared: nothing flickers.
+            let mut out = io::stdout().lock();
+            write!(out, "\u{1b}[H{}\u{1b}[J", screen.replace('\n', "\u{1b}[K\r\n"))?;
+            out.flush()?;
+            last = screen;
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn complain(error: &StatusError) -> io::Result<u8> {
+    writeln!(io::stderr(), "{error}")?;
+    Ok(exit::NO_AGENT)
+}
+
+fn now() -> Timestamp {
+    OffsetDateTime::now_utc().into()
+}
+
+/// Reads the status document at `path`.
+///
+/// # Errors
+/// Why there is none.
+pub fn read(path: &Path) -> Result<Document, StatusError> {
+    parse(path, &bytes(path)?)
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, StatusError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StatusError::Absent(path.to_owned())),
+        Err(source) => Err(StatusError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Document, StatusError> {
+    /// What every version has.
+    #[derive(Deserialize)]
+    struct Version {
+        schema: u64,
+    }
+    let garbage = |error: serde_json::Error| StatusError::Garbage {
+        path: path.to_owned(),
+        line: error.line(),
+        column: error.column(),
+    };
+    let version: Version = serde_json::from_slice(bytes).map_err(garbage)?;
+    if version.schema > SCHEMA.into() {
+        return Err(StatusError::Newer { path: path.to_owned(), found: version.schema });
+    }
+    serde_json::from_slice(bytes).map_err(garbage)
+}

@@ -1,0 +1,187 @@
+//! How a run ends: what is kept, what is told, what serves.
+
+use super::phase::{Cut, Progress, Stop};
+use super::store::{LastGood, Watched};
+use super::{Agent, Migrated, Ready};
+use crate::config::{Loaded, OnFailure, Publish};
+use crate::docker::{Container, Engine, Role, State};
+use crate::status::{
+    self, Cause, Class, Code, Fault, FaultReport, Outcome, PhaseName, PhaseState, ServiceState, Serving,
+};
+
+/// The application is healthy: it is settled, remembered and told.
+pub(super) async fn ready(
+    agent: &mut Agent,
+    loaded: &Loaded,
+    progress: &Progress,
+    id: &str,
+    ready: Ready,
+) -> Outcome {
+    let Some(engine) = agent.engine.clone() else { return Outcome::Failed };
+    let settled = agent.swap(&engine, id).settle(&ready.started).await;
+    if let Err(fault) = settled {
+        return stopped(agent, loaded, progress, Stop::Fault(PhaseName::Start, fault), &ready.migrated).await;
+    }
+    let before = agent.store.state().last_good.clone().filter(|good| good.container == ready.started.id);
+    let now = agent.reporter.now();
+    let serving = before.map_or_else(
+        || Serving {
+            image: ready.desired.image.to_string(),
+            digest: ready.image.digest.clone(),
+            commit: ready.image.commit.clone(),
+            run: id.to_owned(),
+            since: now,
+        },
+        |good| good.serving,
+    );
+    let good = LastGood {
+        config: agent.store.digest(&loaded.bytes),
+        container: ready.started.id.clone(),
+        serving: serving.clone(),
+        watched: Watched::new(&ready.desired, &ready.stages),
+    };
+    agent.store.update(|state| state.last_good = Some(good));
+    agent.reporter.update(|document| {
+        document.serving = Some(serving);
+        document.set_service(ServiceState::Up, None, now);
+        document.run.outcome = Outcome::Ready;
+    });
+    Outcome::Ready
+}
+
+/// The run ended early: the old application serves again if there is one, and
+/// the status says both what failed and what serves.
+pub(super) async fn stopped(
+    agent: &mut Agent,
+    loaded: &Loaded,
+    progress: &Progress,
+    stop: Stop,
+    migrated: &Migrated,
+) -> Outcome {
+    cut_what_runs(agent);
+    let restored = restore(agent, loaded).await;
+    let now = agent.reporter.now();
+    if let Stop::Fault(phase, fault) = &stop
+        && let Ok(Some(container)) = &restored
+        && keeps_serving(agent, loaded, *phase, container)
+    {
+        return refreshed_nothing(agent, *phase, fault);
+    }
+    let outcome = stop.outcome();
+    let serving = match &restored {
+        Ok(Some(container)) => serving_of(agent, container),
+        _ => None,
+    };
+    let (fault, phase) = match stop {
+        Stop::Fault(phase, fault) => (Some(fault), Some(phase)),
+        Stop::Cut(Cut::Interrupted) => {
+            (Some(Fault::new(Code::Interrupted, "the agent was told to stop during the run")), None)
+        }
+        Stop::Cut(_) => (None, None),
+    };
+    let superseded_by = match &*progress.cut.borrow() {
+        Cut::Superseded(id) if outcome == Outcome::Superseded => Some(id.clone()),
+        _ => None,
+    };
+    let service = service_after(&restored, fault.as_ref());
+    let moved = migrated.moved.clone().filter(|_| fault.is_some());
+    agent.reporter.update(|document| {
+        document.serving = serving;
+        document.set_service(service.0, service.1, now);
+        if let Some((from, to)) = moved {
+            let from = from.as_deref().unwrap_or("nothing");
+            document.notes.push(format!("the database was migrated from {from} to {to} before the failure"));
+        }
+        let phase = phase.or(document.run.phase);
+        document.fault = fault.map(|fault| FaultReport::new(fault, phase));
+        document.run.superseded_by = superseded_by;
+        document.run.outcome = outcome;
+    });
+    outcome
+}
+
+fn service_after(restored: &Result<Option<Container>, Fault>, fault: Option<&Fault>) -> (ServiceState, Option<Cause>) {
+    match (restored, fault) {
+        (Ok(Some(_)), _) => (ServiceState::Up, None),
+        (Ok(None), Some(fault)) if fault.code.class() == Class::App => (ServiceState::Down, Some(fault.into())),
+        (Ok(None), _) => (ServiceState::None, None),
+        (Err(fault), _) => (ServiceState::Down, Some(fault.into())),
+    }
+}
+
+/// Phases that ran beside the one that failed.
+fn cut_what_runs(agent: &Agent) {
+    for name in PhaseName::ALL {
+        if agent.reporter.snapshot().phase(*name).state == PhaseState::Running {
+            agent.reporter.end(*name, PhaseState::Cut);
+        }
+    }
+}
+
+async fn restore(agent: &Agent, loaded: &Loaded) -> Result<Option<Container>, Fault> {
+    let Some(engine) = &agent.engine else { return Ok(None) };
+    let on_failure: OnFailure = loaded.config.app.on_failure;
+    agent.swap(engine, "").restore(on_failure).await
+}
+
+/// A failure to refresh what already serves, unchanged, is no failure of the service.
+fn keeps_serving(agent: &Agent, loaded: &Loaded, phase: PhaseName, container: &Container) -> bool {
+    let digest = agent.store.digest(&loaded.bytes);
+    let good = agent.store.state().last_good.as_ref();
+    matches!(phase, PhaseName::Resolve | PhaseName::Image)
+        && good.is_some_and(|good| good.config == digest && good.container == container.id)
+}
+
+fn refreshed_nothing(agent: &Agent, phase: PhaseName, fault: &Fault) -> Outcome {
+    let now = agent.reporter.now();
+    let serving = agent.store.state().last_good.as_ref().map(|good| good.serving.clone());
+    let note = format!("not refreshed: {}: {}", fault.code.name(), fault.message);
+    tracing::warn!(fault = %fault.code.name(), message = %fault.message, "what serves is kept");
+    agent.reporter.update(|document| {
+        document.serving = serving;
+        document.notes.push(note);
+        document.phase(phase).state = PhaseState::Kept;
+        for phase in &mut document.phases {
+            if phase.state == PhaseState::Pending {
+                phase.state = PhaseState::Kept;
+            }
+        }
+        document.set_service(ServiceState::Up, None, now);
+        document.run.outcome = Outcome::Ready;
+    });
+    Outcome::Ready
+}
+
+/// Tells what serves already when a run begins, so that no reader takes a
+/// redeployment for a first boot.
+pub(super) async fn tell_serving(agent: &Agent, engine: &Engine) {
+    let Ok(containers) = engine.containers(Role::App).await else { return };
+    let running = containers.iter().find(|container| container.proven && container.state == State::Running);
+    let serving = running.and_then(|container| serving_of(agent, container));
+    let now = agent.reporter.now();
+    agent.reporter.update(|document| {
+        if serving.is_some() && document.service.state == ServiceState::None {
+            document.set_service(ServiceState::Up, None, now);
+        }
+        document.serving = serving;
+    });
+}
+
+fn serving_of(agent: &Agent, container: &Container) -> Option<Serving> {
+    let good = agent.store.state().last_good.as_ref()?;
+    (good.container == container.id).then(|| good.serving.clone())
+}
+
+/// Where users reach the application: the public address, else the private
+/// one, else this host; a port published on one address only is reached there.
+#[must_use]
+pub(super) fn url(instance: &status::Instance, publish: Publish) -> Option<String> {
+    let host = if publish.ip.is_unspecified() {
+        let known = instance.public_ip.clone().or_else(|| instance.private_ip.clone());
+        known.unwrap_or_else(|| "127.0.0.1".to_owned())
+    } else {
+        publish.ip.to_string()
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    Some(format!("http://{host}:{}", publish.port))
+}

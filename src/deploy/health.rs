@@ -1,0 +1,202 @@
+//! Proving the application healthy, stage by stage, from the host as its users reach it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::policy::Policy;
+use crate::config::{Health, Publish, Stage};
+use crate::status::{Code, Fault, HealthStage};
+
+/// Largest body that is read of an answer; a health answer is far smaller.
+const BODY_MAX: usize = 64 * 1024;
+
+/// Longest part of an unhealthy answer that the status quotes, in bytes.
+const QUOTE_MAX: usize = 200;
+
+/// Probes the application at its published address.
+#[derive(Debug, Clone)]
+pub struct Prober {
+    client: reqwest::Client,
+    address: SocketAddr,
+    timeout: Duration,
+}
+
+/// What one probe of one stage saw.
+#[derive(Debug, Clone)]
+pub struct Probed {
+    /// As the status shows it.
+    pub shown: HealthStage,
+    /// Why it does not hold.
+    pub fault: Option<Fault>,
+}
+
+impl Prober {
+    /// A prober of the published port.
+    ///
+    /// # Errors
+    /// The HTTP client could not be made.
+    pub fn new(publish: Publish, policy: &Policy) -> Result<Self, Fault> {
+        let client = reqwest::Client::builder()
+            // Plain HTTP to this host: no certificates, no proxy, a new connection each time,
+            // and a redirect is an answer.
+            .tls_certs_only([])
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(policy.probe)
+            .user_agent(concat!("preview-agent/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Fault::new(Code::Internal, format!("no HTTP client for health probes: {error}")))?;
+        Ok(Self { client, address: reachable(publish), timeout: policy.probe })
+    }
+
+    /// Probes one stage once.
+    pub async fn probe(&self, stage: &Stage) -> Probed {
+        let begun = Instant::now();
+        let (name, result) = match stage {
+            Stage::Tcp => ("tcp".to_owned(), self.tcp().await.map(|()| None)),
+            Stage::Http { path, json } => (path.clone(), self.http(path, json.as_ref()).await.map(Some)),
+        };
+        let (status, fault) = match result {
+            Ok(status) => (status, None),
+            Err((status, fault)) => (status, Some(fault)),
+        };
+        let ms = u64::try_from(begun.elapsed().as_millis()).ok();
+        Probed { shown: HealthStage { stage: name, ok: fault.is_none(), skipped: false, status, ms }, fault }
+    }
+
+    async fn tcp(&self) -> Result<(), (Option<u16>, Fault)> {
+        let message = match timeout(self.timeout, TcpStream::connect(self.address)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => format!("{}: {error}", self.address),
+            Err(_) => format!("{} does not accept connections", self.address),
+        };
+        Err((None, Fault::new(Code::HealthTimeout, message)))
+    }
+
+    async fn http(&self, path: &str, json: Option<&Map<String, Value>>) -> Result<u16, (Option<u16>, Fault)> {
+        let url = format!("http://{}{path}", self.address);
+        let mut response = self.client.get(url).send().await.map_err(|error| {
+            let words = if error.is_timeout() { "no answer in time".to_owned() } else { cause(&error) };
+            (None, Fault::new(Code::HealthTimeout, format!("{path}: {words}")))
+        })?;
+        let status = response.status();
+        let code = status.as_u16();
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk[..chunk.len().min(BODY_MAX - body.len())]);
+            if body.len() >= BODY_MAX {
+                break;
+            }
+        }
+        if let Some(expected) = json {
+            let answer: Option<Value> = serde_json::from_slice(&body).ok();
+            let holds = |(key, value)| answer.as_ref().and_then(|answer| answer.get(key)) == Some(value);
+            if !expected.iter().all(holds) {
+                let message = format!("{path} answered {code} {}", quote(&body));
+                return Err((Some(code), Fault::new(Code::HealthUnhealthy, message)));
+            }
+        }
+        if status.is_success() || status.is_redirection() {
+            return Ok(code);
+        }
+        let fault = Fault::new(Code::HealthStatus, format!("{path} answered {code} {}", quote(&body)));
+        Err((Some(code), fault))
+    }
+}
+
+/// The stages to prove, and whether 404 means "not served".
+#[must_use]
+pub fn stages(health: &Health) -> (Vec<Stage>, bool) {
+    let http = |path: &str| Stage::Http { path: path.to_owned(), json: None };
+    match health {
+        Health::Default => (vec![Stage::Tcp, http("/docs"), http("/readyz"), http("/health/db")], true),
+        Health::Stages(stages) => (stages.clone(), false),
+    }
+}
+
+/// Probes each stage in turn until it holds, telling every change. Returns the
+/// stages that held: they are what liveness goes on probing.
+///
+/// # Errors
+/// The last fault of the stage that did not hold in time.
+pub async fn prove(
+    prober: &Prober,
+    health: &Health,
+    policy: &Policy,
+    limit: Duration,
+    mut told: impl FnMut(&[HealthStage]),
+) -> Result<Vec<Stage>, Fault> {
+    let end = Instant::now() + limit;
+    let (stages, lenient) = stages(health);
+    let mut shown: Vec<HealthStage> = Vec::new();
+    let mut held = Vec::new();
+    let mut answered = !stages.iter().any(|stage| matches!(stage, Stage::Http { .. }));
+    for stage in stages {
+        let (mut wait, longest) = policy.probe_wait;
+        loop {
+            let mut probed = prober.probe(&stage).await;
+            let absent = lenient && probed.shown.status == Some(404);
+            probed.shown.skipped = absent;
+            let fault = probed.fault.filter(|_| !absent);
+            let changed = shown.last().is_none_or(|last| last.stage != probed.shown.stage);
+            if !changed {
+                shown.pop();
+            }
+            let news = fault.is_none() || changed;
+            shown.push(probed.shown);
+            if news {
+                told(&shown);
+            }
+            let Some(fault) = fault else {
+                if !absent {
+                    answered |= matches!(stage, Stage::Http { .. });
+                    held.push(stage);
+                }
+                break;
+            };
+            if Instant::now() + wait >= end {
+                told(&shown);
+                let message = format!("not healthy within {} s: {}", limit.as_secs(), fault.message);
+                return Err(Fault { message, ..fault });
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(longest);
+        }
+    }
+    if answered {
+        Ok(held)
+    } else {
+        let message = "the application answers 404 to /docs, /readyz and /health/db; name a path under `health`";
+        Err(Fault::new(Code::HealthStatus, message))
+    }
+}
+
+/// Where this host reaches a published port: an unspecified address listens on loopback too.
+fn reachable(publish: Publish) -> SocketAddr {
+    let ip = match publish.ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, publish.port)
+}
+
+fn quote(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let line = crate::redact::output::without_terminal_control(&text);
+    line[..line.floor_char_boundary(QUOTE_MAX)].to_owned()
+}
+
+/// The innermost reason: reqwest's own words only name the URL.
+fn cause(error: &reqwest::Error) -> String {
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}

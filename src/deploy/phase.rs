@@ -1,0 +1,154 @@
+//! One phase of a run: told to the status, bounded by the run's deadline, and
+//! cut short where a newer desired state or a signal asks for it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::redact::Redactor;
+use crate::status::{Code, Fault, Outcome, PhaseName, PhaseState, Reporter};
+
+/// Why a run is to end before its work is done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Cut {
+    /// It is not.
+    #[default]
+    No,
+    /// A newer desired state takes its place, in the run with this id.
+    Superseded(String),
+    /// The agent was told to stop.
+    Interrupted,
+}
+
+/// Why a run ended without being ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// Something failed in a phase.
+    Fault(PhaseName, Fault),
+    /// It was cut short.
+    Cut(Cut),
+}
+
+/// Whether a reload may cut a phase short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// At once.
+    Cuts,
+    /// Only once the phase is over: a running migration is let finish.
+    Waits,
+}
+
+/// The clock, the deadline and the interruptions of one run.
+#[derive(Clone)]
+pub struct Progress {
+    /// Where the phases are told.
+    pub reporter: Reporter,
+    /// What masks foreign words.
+    pub redactor: Redactor,
+    /// When the run began.
+    pub began: Instant,
+    /// When it is over at the latest.
+    pub deadline: Instant,
+    /// Set from outside to end the run early.
+    pub cut: watch::Receiver<Cut>,
+}
+
+impl Progress {
+    /// Time left of the run.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Runs one phase.
+    ///
+    /// # Errors
+    /// The phase's own fault, redacted; the deadline's; or the cut.
+    pub async fn phase<T>(
+        &self,
+        name: PhaseName,
+        reload: Reload,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Stop> {
+        self.uncut()?;
+        self.reporter.begin(name);
+        let result = tokio::select! {
+            result = work => result.map_err(|fault| Stop::Fault(name, self.redacted(fault))),
+            () = sleep_until(self.deadline) => Err(Stop::Fault(name, self.out_of_time(name))),
+            cut = self.cut(reload) => Err(Stop::Cut(cut)),
+        };
+        let state = match &result {
+            Ok(_) => PhaseState::Done,
+            Err(Stop::Fault(..)) => PhaseState::Failed,
+            Err(Stop::Cut(_)) => PhaseState::Cut,
+        };
+        self.reporter.end(name, state);
+        result
+    }
+
+    /// Notes that a phase had nothing to do.
+    pub fn skip(&self, name: PhaseName, state: PhaseState) {
+        self.reporter.end(name, state);
+    }
+
+    /// Tells which try of how many a phase is at.
+    pub fn attempt(&self, name: PhaseName, attempt: u32, tries: u32) {
+        if attempt > 1 {
+            self.reporter.update(|document| {
+                let phase = document.phase(name);
+                phase.attempts = attempt;
+                phase.tries = if tries == u32::MAX { 0 } else { tries };
+            });
+        }
+    }
+
+    /// Fails where the run was cut short in the meantime.
+    ///
+    /// # Errors
+    /// The cut.
+    pub fn uncut(&self) -> Result<(), Stop> {
+        match &*self.cut.borrow() {
+            Cut::No => Ok(()),
+            cut => Err(Stop::Cut(cut.clone())),
+        }
+    }
+
+    async fn cut(&self, reload: Reload) -> Cut {
+        let mut cut = self.cut.clone();
+        let asked = cut.wait_for(|cut| match cut {
+            Cut::No => false,
+            Cut::Superseded(_) => reload == Reload::Cuts,
+            Cut::Interrupted => true,
+        });
+        match asked.await.map(|cut| cut.clone()) {
+            Ok(cut) => cut,
+            // Nobody is left who could cut.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    fn redacted(&self, fault: Fault) -> Fault {
+        Fault {
+            message: self.redactor.apply(&fault.message).into_owned(),
+            tail: self.redactor.apply(&fault.tail).into_owned(),
+            ..fault
+        }
+    }
+
+    fn out_of_time(&self, name: PhaseName) -> Fault {
+        let seconds = self.deadline.saturating_duration_since(self.began).as_secs();
+        Fault::new(Code::DeadlineExceeded, format!("the run's {seconds} s were over in the phase {}", name.name()))
+    }
+}
+
+impl Stop {
+    /// How the run ends for this reason.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Cut(Cut::Superseded(_)) => Outcome::Superseded,
+            _ => Outcome::Failed,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Building the image from the source tarball of its commit.
+
+use std::collections::HashMap;
+
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::desired::{Desired, Source};
+use super::image::{ImageReady, Images};
+use super::log::LogFile;
+use crate::docker::build::{BuildError, BuildRequest, build as build_image};
+use crate::github::{self, Archive, Limits, SourceError};
+use crate::redact::output::Tail;
+use crate::retry;
+use crate::status::{self, Code, Fault};
+
+/// Label of an image with the HMAC of what it was built from.
+const SPEC: &str = "preview-agent.spec";
+
+/// Builds the image, or finds the one that an earlier run built from the same.
+///
+/// # Errors
+/// What kept the source or the image from being had.
+pub(super) async fn build(images: &Images<'_>, source: &Source, desired: &Desired) -> Result<ImageReady, Fault> {
+    let limit = desired.deadlines.build.min(images.progress.left());
+    let work = async {
+        if let Some(commit) = full_commit(&source.reference)
+            && let Some(ready) = built_before(images, source, commit).await?
+        {
+            return Ok(ready);
+        }
+        let archive = fetch(images, source, limit).await?;
+        let commit = archive.commit().map(str::to_owned);
+        images.progress.reporter.update(|document| {
+            document.image.commit.clone_from(&commit);
+            document.image.progress = None;
+        });
+        match built_before(images, source, commit.as_deref().unwrap_or_default()).await? {
+            Some(ready) => Ok(ready),
+            None => build_archive(images, source, desired, archive).await,
+        }
+    };
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_) => Err(Fault::new(Code::BuildTimeout, format!("not built within {} s", limit.as_secs()))),
+    }
+}
+
+async fn fetch(images: &Images<'_>, source: &Source, limit: std::time::Duration) -> Result<Archive, Fault> {
+    let request = github::Request {
+        api_url: source.api_url.clone(),
+        repository: source.repository.clone(),
+        reference: source.reference.clone(),
+        token: source.token.clone(),
+        context: source.context.clone(),
+        dockerfile: source.dockerfile.clone(),
+    };
+    let limits = Limits::default();
+    let limits = Limits { retry: retry::Policy { total: limit, ..limits.retry }, stall: images.policy.stall, ..limits };
+    let reporter = &images.progress.reporter;
+    let fetched = github::fetch(&request, images.store.folder(), &limits, |progress| {
+        reporter.progress(|document| {
+            document.image.progress = Some(status::Progress { bytes: progress.bytes, total: progress.total });
+        });
+    });
+    fetched.await.map_err(Fault::from)
+}
+
+async fn build_archive(
+    images: &Images<'_>,
+    source: &Source,
+    desired: &Desired,
+    archive: Archive,
+) -> Result<ImageReady, Fault> {
+    let commit = archive.commit().unwrap_or_default().to_owned();
+    let mut labels = images.engine.build_labels(images.run);
+    labels.insert(SPEC.to_owned(), spec(images, source, &commit));
+    let credentials: HashMap<String, (String, SecretString)> = desired
+        .logins
+        .iter()
+        .map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone())))
+        .collect();
+    let request = BuildRequest {
+        context: archive.context(),
+        dockerfile: source.dockerfile.clone(),
+        build_args: source.build_args.clone(),
+        tag: tag(images, source, &commit),
+        labels,
+        credentials,
+        redactor: images.progress.redactor.clone(),
+        stall: crate::docker::build::STALL,
+    };
+    let mut log = LogFile::open(images.store.folder(), "build.log");
+    log.line(&format!("--- {} at {commit} in run {}", source.repository, images.run));
+    let mut tail = Tail::default();
+    let built = build_image(images.engine.client(), request, |line| {
+        log.line(line);
+        tail.push(line);
+    });
+    let built = built.await.map_err(|error| fault(error).with_tail(tail.text()))?;
+    Ok(ImageReady { reference: built.id.clone(), id: built.id, digest: None, commit: Some(commit) })
+}
+
+/// An image that was built from the same commit in the same way.
+async fn built_before(images: &Images<'_>, source: &Source, commit: &str) -> Result<Option<ImageReady>, Fault> {
+    if commit.is_empty() {
+        return Ok(None);
+    }
+    let local = images.engine.local_image(&tag(images, source, commit)).await?;
+    let spec = spec(images, source, commit);
+    Ok(local.filter(|image| image.labels.get(SPEC) == Some(&spec)).map(|image| ImageReady {
+        reference: image.id.clone(),
+        id: image.id,
+        digest: None,
+        commit: Some(commit.to_owned()),
+    }))
+}
+
+fn spec(images: &Images<'_>, source: &Source, commit: &str) -> String {
+    let mut args: Vec<_> = source.build_args.iter().collect();
+    args.sort_unstable();
+    let spec = json!([source.repository, commit, source.context, source.dockerfile, args]);
+    images.store.digest(spec.to_string().as_bytes())
+}
+
+/// The local name of a build: one per way of building, so that a build with
+/// other arguments does not take the name of the one that serves.
+fn tag(images: &Images<'_>, source: &Source, commit: &str) -> String {
+    let spec = spec(images, source, commit);
+    let short = |text: &str| text.get(..12).unwrap_or(text).to_owned();
+    format!("{}/build:{}-{}", images.engine.scope().name(), short(commit), short(&spec))
+}
+
+fn full_commit(reference: &str) -> Option<&str> {
+    let hex = reference.len() == 40 && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex.then_some(reference)
+}
+
+impl From<SourceError> for Fault {
+    fn from(error: SourceError) -> Self {
+        let code = match &error {
+            SourceError::Client(_) => Code::CaCertificatesMissing,
+            SourceError::Request(_) => Code::ConfigInvalid,
+            SourceError::NotFound { .. } => Code::SourceNotFound,
+            SourceError::Denied { .. } => Code::SourceDenied,
+            SourceError::RateLimited { .. } => Code::SourceRateLimited,
+            SourceError::Unreachable { .. }
+            | SourceError::Stalled { .. }
+            | SourceError::Server { .. }
+            | SourceError::Unexpected { .. }
+            | SourceError::TimedOut { .. } => Code::SourceUnreachable,
+            SourceError::TooLarge { .. } => Code::SourceTooLarge,
+            SourceError::DockerfileMissing { .. } => Code::DockerfileMissing,
+            SourceError::Spool(error) if error.kind() == std::io::ErrorKind::StorageFull => Code::DiskFull,
+            SourceError::NotAnArchive { .. }
+            | SourceError::Corrupt(_)
+            | SourceError::WrongCommit { .. }
+            | SourceError::Unsafe { .. }
+            | SourceError::IgnoreFile { .. }
+            | SourceError::Spool(_) => Code::SourceCorrupt,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn fault(error: BuildError) -> Fault {
+    let code = match &error {
+        BuildError::DiskFull(_) => Code::DiskFull,
+        BuildError::NoBuildKit(_) => Code::DockerTooOld,
+        BuildError::Engine(_) => Code::DockerUnavailable,
+        BuildError::Stalled { .. } => Code::BuildTimeout,
+        _ => Code::BuildFailed,
+    };
+    Fault::new(code, error.to_string())
+}

@@ -1,0 +1,201 @@
+//! The swap: one port cannot be held twice, so the old application is stopped
+//! before its successor starts, and kept until that is proven healthy.
+
+use secrecy::ExposeSecret as _;
+
+use super::desired::{App, Desired};
+use super::image::ImageReady;
+use super::policy::Policy;
+use super::store::Store;
+use super::words;
+use crate::config::OnFailure;
+use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};
+use crate::redact::Redactor;
+use crate::redact::output::{Lines, Tail};
+use crate::status::{Class, Code, Fault};
+
+/// Lines of the application's output that a fault keeps.
+const TAIL_LINES: u32 = 100;
+
+/// The application's container, running.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// It ran before this run and was left alone.
+    pub kept: bool,
+}
+
+/// What swapping containers needs.
+#[derive(Debug)]
+pub struct Swap<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// Times.
+    pub policy: &'a Policy,
+    /// What masks the application's output.
+    pub redactor: &'a Redactor,
+    /// The run's id.
+    pub run: &'a str,
+}
+
+impl Swap<'_> {
+    /// Brings the desired container up: the one that runs if it is the same,
+    /// else a new one in the place of the old, which is stopped and kept.
+    ///
+    /// # Errors
+    /// What kept it from starting; the old one is still stopped then, see [`Swap::restore`].
+    pub async fn start(&self, desired: &Desired, image: &ImageReady, store: &Store) -> Result<Started, Fault> {
+        let spec = desired.app_spec(&image.id, store);
+        let found = self.engine.containers(Role::App).await?;
+        let same = |container: &&Container| container.spec == spec;
+        if let Some(kept) = found.iter().filter(|container| container.proven).find(same) {
+            if kept.state != State::Running {
+                self.stop_all(found.iter().filter(|other| other.id != kept.id)).await?;
+                self.engine.start(&kept.id).await?;
+            }
+            return Ok(Started { id: kept.id.clone(), name: kept.name.clone(), kept: kept.state == State::Running });
+        }
+        // A crash between start and proof leaves the successor running: go on with it.
+        let adopted = found.iter().find(|container| same(container) && container.state == State::Running);
+        for stale in found.iter().filter(|container| !container.proven) {
+            if adopted.is_none_or(|adopted| adopted.id != stale.id) {
+                self.engine.remove(&stale.id).await?;
+            }
+        }
+        if let Some(adopted) = adopted {
+            return Ok(Started { id: adopted.id.clone(), name: adopted.name.clone(), kept: false });
+        }
+        let request = self.request(&desired.app, image, spec);
+        let name = request.name.clone();
+        let id = self.engine.create(request).await?;
+        self.stop_all(found.iter().filter(|container| container.proven)).await?;
+        match self.engine.start(&id).await {
+            Ok(()) => Ok(Started { id, name, kept: false }),
+            Err(error) => Err(self.not_started(error, &desired.app).await),
+        }
+    }
+
+    /// The proven application: Docker restarts it from now on, and what came before goes.
+    ///
+    /// # Errors
+    /// Whatever the engine says.
+    pub async fn settle(&self, started: &Started) -> Result<(), Fault> {
+        self.engine.set_restart(&started.id).await?;
+        for other in self.engine.containers(Role::App).await? {
+            if other.id != started.id {
+                self.engine.remove(&other.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The way back: what was not proven is stopped and kept for its logs, the
+    /// old application started again. Returns what serves now.
+    ///
+    /// # Errors
+    /// Whatever the engine says.
+    pub async fn restore(&self, on_failure: OnFailure) -> Result<Option<Container>, Fault> {
+        let found = self.engine.containers(Role::App).await?;
+        self.stop_all(found.iter().filter(|container| !container.proven)).await?;
+        let Some(old) = found.into_iter().find(|container| container.proven) else { return Ok(None) };
+        match (old.state, on_failure) {
+            (State::Running, _) => Ok(Some(old)),
+            (_, OnFailure::Leave) => Ok(None),
+            (_, OnFailure::Restore) => {
+                self.engine.start(&old.id).await?;
+                Ok(Some(old))
+            }
+        }
+    }
+
+    /// Waits until a container ends by itself, and tells how.
+    pub async fn exit(&self, id: &str) -> Fault {
+        match self.engine.wait(id).await {
+            Ok(exit) => {
+                let tail = self.tail(id).await;
+                exit_fault(exit, &tail)
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    /// The fault with the application's last output, and with the cause that
+    /// the output names where it names one.
+    pub async fn explained(&self, id: &str, fault: Fault) -> Fault {
+        let tail = self.tail(id).await;
+        let code = cause_in(&tail).unwrap_or(fault.code);
+        Fault { code, ..fault }.with_tail(tail)
+    }
+
+    /// The application's last output, clean and redacted.
+    pub async fn tail(&self, id: &str) -> String {
+        let mut lines = Lines::new(self.redactor.clone());
+        let mut tail = Tail::default();
+        for chunk in self.engine.last_logs(id, TAIL_LINES).await.unwrap_or_default() {
+            lines.push(&chunk).into_iter().for_each(|line| tail.push(line));
+        }
+        lines.finish().into_iter().for_each(|line| tail.push(line));
+        tail.text()
+    }
+
+    async fn stop_all(&self, containers: impl Iterator<Item = &Container>) -> Result<(), Fault> {
+        for container in containers.filter(|container| container.state == State::Running) {
+            self.engine.stop(&container.id, self.policy.grace).await?;
+        }
+        Ok(())
+    }
+
+    async fn not_started(&self, error: docker::Error, app: &App) -> Fault {
+        let port = app.publish.port;
+        match error {
+            docker::Error::PortInUse { .. } => {
+                let holder = match self.engine.holder_of_port(port).await {
+                    Ok(Some(name)) => format!("the container {name}"),
+                    _ => "a process outside Docker".to_owned(),
+                };
+                Fault::new(Code::PortInUse, format!("port {port} is held by {holder}"))
+            }
+            other => other.into(),
+        }
+    }
+
+    fn request(&self, app: &App, image: &ImageReady, spec: String) -> ContainerRequest {
+        let env = app.env.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned()));
+        ContainerRequest {
+            name: format!("{}-app-{}", self.engine.scope().name(), self.run),
+            role: Role::App,
+            run: self.run.to_owned(),
+            spec,
+            image: image.reference.clone(),
+            entrypoint: app.entrypoint.clone(),
+            command: app.command.clone(),
+            env: env.collect(),
+            secret_names: app.secret_names.clone(),
+            files: Vec::new(),
+            publish: Some((app.publish, app.port)),
+            memory: app.memory,
+        }
+    }
+}
+
+/// The fault of an application that ended.
+#[must_use]
+pub fn exit_fault(exit: ExitStatus, tail: &str) -> Fault {
+    let code = if exit.out_of_memory {
+        Code::AppOomKilled
+    } else {
+        cause_in(tail).unwrap_or(Code::AppExited)
+    };
+    let last = tail.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no output");
+    let memory = if exit.out_of_memory { ", out of memory" } else { "" };
+    let message = format!("the application ended with exit code {}{memory}: {last}", exit.code);
+    Fault::new(code, message).with_tail(tail)
+}
+
+/// A cause outside the application that its output names: the database, or a missing table.
+fn cause_in(tail: &str) -> Option<Code> {
+    words::meaning(tail).filter(|code| code.class() == Class::Database || *code == Code::RelationMissing)
+}

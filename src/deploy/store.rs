@@ -1,0 +1,256 @@
+//! What must survive a restart and cannot be read off Docker: the last good
+//! deployment, finished migrations, used-up tries. In the state folder, root's alone.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+
+use super::desired::Desired;
+use crate::config::{DatabaseUrl, Endpoint, Publish, Stage};
+use crate::status::Serving;
+
+const STATE: &str = "state.json";
+const KEY: &str = "spec.key";
+const LOCK: &str = "lock";
+
+/// The stored facts. A torn or foreign file counts as empty: everything in
+/// here only saves work, so losing it costs a repetition, never correctness.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Runs so far.
+    #[serde(default)]
+    pub sequence: u64,
+    /// The deployment that was last proven healthy.
+    #[serde(default)]
+    pub last_good: Option<LastGood>,
+    /// Finished jobs by name: an HMAC of what each was made from.
+    #[serde(default)]
+    pub done: BTreeMap<String, String>,
+    /// Used-up tries by the HMAC of what was tried.
+    #[serde(default)]
+    pub tries: BTreeMap<String, Spent>,
+}
+
+/// What tries were spent on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Tries used up.
+    pub count: u32,
+    /// The last fault's message, redacted.
+    pub message: String,
+}
+
+/// A deployment that was proven healthy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastGood {
+    /// HMAC of the configuration file's bytes.
+    pub config: String,
+    /// The container's id.
+    pub container: String,
+    /// What the status says of it.
+    pub serving: Serving,
+    /// How it is watched.
+    pub watched: Watched,
+}
+
+/// How a proven application is watched, also by an agent that was started
+/// later and whose configuration may say something else by then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Watched {
+    /// Where the host publishes it.
+    pub publish: Publish,
+    /// The stages that held.
+    pub stages: Vec<Stage>,
+    /// The database's endpoints, without user and password.
+    pub endpoints: Vec<Endpoint>,
+    /// Whether the database speaks PostgreSQL.
+    pub postgres: bool,
+}
+
+impl Watched {
+    /// What a proven deployment is to be watched for.
+    #[must_use]
+    pub fn new(desired: &Desired, stages: &[Stage]) -> Self {
+        let database = desired.database.as_ref();
+        Self {
+            publish: desired.app.publish,
+            stages: stages.to_vec(),
+            endpoints: database.map(|url| url.endpoints().to_vec()).unwrap_or_default(),
+            postgres: database.is_some_and(DatabaseUrl::is_postgres),
+        }
+    }
+}
+
+/// The state folder, locked by this process.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    key: hmac::Key,
+    state: State,
+    /// Held for as long as the process lives; the kernel releases it however it ends.
+    _lock: File,
+}
+
+/// The state folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another agent holds the lock.
+    #[error("another agent already runs with the state folder {}", .0.display())]
+    Locked(PathBuf),
+    /// The file system refused.
+    #[error("cannot {what} {}: {error}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        error: io::Error,
+    },
+}
+
+impl Store {
+    /// Opens the folder, making it if need be, and locks it against a second agent.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], or what the file system says.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let wrap = |what, path: &Path| {
+            let path = path.to_owned();
+            move |error| StoreError::Io { what, path, error }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(wrap("create", folder))?;
+        let path = folder.join(LOCK);
+        let lock = File::options()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(wrap("open", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(folder.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(wrap("lock", &path)(error)),
+        }
+        let key = key(folder).map_err(wrap("write", &folder.join(KEY)))?;
+        let state = std::fs::read(folder.join(STATE))
+            .ok()
+            .and_then(|bytes| {
+                serde_json::from_slice(&bytes)
+                    .inspect_err(|error| tracing::warn!(%error, "state.json is damaged and is begun anew"))
+                    .ok()
+            })
+            .unwrap_or_default();
+        Ok(Self { folder: folder.to_owned(), key, state, _lock: lock })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The stored facts.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Changes the facts and writes them. A write that fails is logged: the
+    /// deployment goes on and a later start repeats some work.
+    pub fn update(&mut self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state);
+        let written = serde_json::to_vec(&self.state)
+            .map_err(io::Error::from)
+            .and_then(|bytes| write_private(&self.folder, STATE, &bytes));
+        if let Err(error) = written {
+            tracing::warn!(%error, folder = %self.folder.display(), "the state could not be written");
+        }
+    }
+
+    /// A keyed digest in hex: equal inputs are recognised, and nothing can be
+    /// guessed from it without the key.
+    #[must_use]
+    pub fn digest(&self, bytes: &[u8]) -> String {
+        let tag = hmac::sign(&self.key, bytes);
+        tag.as_ref().iter().fold(String::with_capacity(64), |text, byte| format!("{text}{byte:02x}"))
+    }
+}
+
+/// The HMAC key, made at the first start. A damaged one is replaced, which
+/// makes every spec look new: one redeployment, nothing worse.
+fn key(folder: &Path) -> io::Result<hmac::Key> {
+    let path = folder.join(KEY);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) if bytes.len() == 32 => bytes,
+        _ => {
+            let mut bytes = vec![0; 32];
+            io::Read::read_exact(&mut File::open("/dev/urandom")?, &mut bytes)?;
+            write_private(folder, KEY, &bytes)?;
+            bytes
+        }
+    };
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+}
+
+/// Writes a file that only root reads, whole or not at all, across a loss of power too.
+fn write_private(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    // tempfile creates with mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_agent_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = Store::open(folder.path()).unwrap();
+        assert!(matches!(Store::open(folder.path()), Err(StoreError::Locked(_))));
+    }
+
+    #[test]
+    fn state_and_key_survive_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = {
+            let mut store = Store::open(folder.path()).unwrap();
+            store.update(|state| state.sequence = 7);
+            store.digest(b"spec")
+        };
+        let store = Store::open(folder.path()).unwrap();
+        assert_eq!((store.state().sequence, store.digest(b"spec")), (7, digest));
+    }
+
+    #[test]
+    fn torn_files_are_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        for garbage in [&b""[..], b"{\"seq", b"\x00\xff"] {
+            std::fs::write(folder.path().join(STATE), garbage).unwrap();
+            std::fs::write(folder.path().join(KEY), garbage).unwrap();
+            let store = Store::open(folder.path()).unwrap();
+            assert_eq!(store.state(), &State::default());
+        }
+    }
+
+    #[test]
+    fn nobody_else_may_read_the_state() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("state");
+        Store::open(&inner).unwrap().update(|state| state.sequence = 1);
+        for path in [inner.clone(), inner.join(STATE), inner.join(KEY)] {
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Building an image with BuildKit.
+//!
+//! Dropping the future cancels the build: the connection closes, and with it
+//! the engine's side ends.
+
+mod transcript;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::auth::DockerCredentials;
+use bollard::errors::Error as Bollard;
+use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
+
+use self::transcript::Transcript;
+use crate::redact::Redactor;
+
+/// Longest time without a sign of progress from either side.
+pub const STALL: Duration = Duration::from_secs(5 * 60);
+
+/// The client's own limit, up to the first answer, which comes after the
+/// context was sent: longer than any build may take, the caller's deadline holds.
+const CLIENT_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// The engine answers an inspect at once.
+const INSPECT: Duration = Duration::from_secs(60);
+
+/// How Docker Hub is called where its credentials are kept.
+const DOCKER_HUB: &str = "https://index.docker.io/v1/";
+
+/// An image to build.
+pub struct BuildRequest<S> {
+    /// The build context as a tar; an error in it fails the build.
+    pub context: S,
+    /// Dockerfile, relative to the context.
+    pub dockerfile: String,
+    /// Build arguments; they stay in the image's history.
+    pub build_args: HashMap<String, String>,
+    /// The image's name.
+    pub tag: String,
+    /// Labels of the image.
+    pub labels: HashMap<String, String>,
+    /// User and password for each registry host that base images may come from.
+    pub credentials: HashMap<String, (String, SecretString)>,
+    /// Masks secrets in the output and in errors.
+    pub redactor: Redactor,
+    /// Longest time without progress, [`STALL`] by policy.
+    pub stall: Duration,
+}
+
+/// An image that was built and is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltImage {
+    /// The engine's id of it, `sha256:…`.
+    pub id: String,
+}
+
+/// A build that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A step of the Dockerfile failed.
+    #[error("{step} failed: {message}")]
+    Failed {
+        /// The step, as BuildKit names it: `[2/4] RUN pip install …`.
+        step: String,
+        /// BuildKit's words.
+        message: String,
+        /// The last lines of the build's output.
+        tail: String,
+    },
+    /// A base image could not be had; the words are those of a pull.
+    #[error("the base image {image} could not be pulled: {message}")]
+    Base {
+        /// The image.
+        image: String,
+        /// BuildKit's words.
+        message: String,
+    },
+    /// The Dockerfile cannot be read.
+    #[error("the Dockerfile is wrong: {0}")]
+    Dockerfile(String),
+    /// Docker's disk is full.
+    #[error("no space is left for the build: {0}")]
+    DiskFull(String),
+    /// The engine has no BuildKit.
+    #[error("the Docker Engine cannot build with BuildKit: {0}")]
+    NoBuildKit(String),
+    /// The engine refused the build, or gave it up outside any step.
+    #[error("Docker could not build the image: {0}")]
+    Refused(String),
+    /// Neither side made progress.
+    #[error("the build stalled: no progress for {} s", after.as_secs())]
+    Stalled {
+        /// Longest time without progress.
+        after: Duration,
+    },
+    /// The build context broke off.
+    #[error("the build context could not be sent: {0}")]
+    Context(#[source] io::Error),
+    /// The engine is not there or broke off.
+    #[error("the Docker Engine broke off the build")]
+    Engine(#[source] Bollard),
+    /// The engine reported no failure, and yet there is no image.
+    #[error("the build ended without an image")]
+    Incomplete,
+}
+
+/// Builds an image, handing each line of output to `on_line`.
+///
+/// # Errors
+/// See [`BuildError`].
+pub async fn build<S>(
+    docker: &Docker,
+    request: BuildRequest<S>,
+    mut on_line: impl FnMut(&str),
+) -> Result<BuiltImage, BuildError>
+where
+    S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+{
+    let options = BuildImageOptions {
+        dockerfile: request.dockerfile,
+        t: Some(request.tag.clone()),
+        buildargs: Some(request.build_args),
+        labels: Some(request.labels),
+        version: BuilderVersion::BuilderBuildKit,
+        // A session id that was used before makes the engine wait for the old session.
+        session: Some(format!("{:032x}", fastrand::u128(..))),
+        ..BuildImageOptions::default()
+    };
+    let credentials = request.credentials.into_iter().map(login).collect();
+    let upload = Upload::default();
+    let body = bollard::body_try_stream(upload.watch(request.context));
+    let mut client = docker.clone();
+    client.set_timeout(CLIENT_LIMIT);
+    let mut transcript = Transcript::new(request.redactor);
+    let mut messages = client.build_image(options, Some(credentials), Some(body));
+    loop {
+        let sent = upload.sent();
+        match timeout(request.stall, messages.next()).await {
+            Err(_) if upload.sent() == sent => return Err(BuildError::Stalled { after: request.stall }),
+            Err(_) => {}
+            Ok(None) => break,
+            Ok(Some(Ok(message))) => transcript.take(message, &mut on_line),
+            Ok(Some(Err(error))) => return Err(failure(error, &upload, transcript, &mut on_line)),
+        }
+    }
+    transcript.finish(&mut on_line);
+    // A stream that ends early looks like one that ends well: only the image tells.
+    match timeout(INSPECT, docker.inspect_image(&request.tag)).await {
+        Ok(Ok(image)) => match (image.id, transcript.image()) {
+            (Some(id), Some(_)) => Ok(BuiltImage { id }),
+            _ => Err(BuildError::Incomplete),
+        },
+        Ok(Err(Bollard::DockerResponseServerError { .. })) => Err(BuildError::Incomplete),
+        Ok(Err(error)) => Err(BuildError::Engine(error)),
+        Err(_) => Err(BuildError::Stalled { after: INSPECT }),
+    }
+}
+
+fn login((host, (user, password)): (String, (String, SecretString))) -> (String, DockerCredentials) {
+    let host = match host.as_str() {
+        "docker.io" | "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
+        _ => host,
+    };
+    let credentials = DockerCredentials {
+        username: Some(user),
+        password: Some(password.expose_secret().to_owned()),
+        ..DockerCredentials::default()
+    };
+    (host, credentials)
+}
+
+fn failure(
+    error: Bollard,
+    upload: &Upload,
+    mut transcript: Transcript,
+    on_line: &mut impl FnMut(&str),
+) -> BuildError {
+    transcript.finish(on_line);
+    if let Some(error) = upload.take_error() {
+        return BuildError::Context(error);
+    }
+    match error {
+        Bollard::DockerStreamError { error: words }
+        | Bollard::DockerResponseServerError { message: words, .. } => transcript.explain(&words),
+        error => BuildError::Engine(error),
+    }
+}
+
+/// What is known of the context on its way: the client reports neither its progress nor its failure.
+#[derive(Clone, Default)]
+struct Upload {
+    chunks: Arc<AtomicU64>,
+    error: Arc<Mutex<Option<io::Error>>>,
+}
+
+impl Upload {
+    fn watch<S>(&self, context: S) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let own = self.clone();
+        context.map(move |chunk| {
+            own.chunks.fetch_add(1, Ordering::Relaxed);
+            chunk.map_err(|error| {
+                let kind = error.kind();
+                *own.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                kind.into()
+            })
+        })
+    }
+
+    fn sent(&self) -> u64 {
+        self.chunks.load(Ordering::Relaxed)
+    }
+
+    fn take_error(&self) -> Option<io::Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

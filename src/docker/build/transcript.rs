@@ -1,0 +1,158 @@
+//! What BuildKit tells of a build, made into lines, and what its failure means.
+
+use std::collections::HashMap;
+
+use bollard::moby::buildkit::v1::{StatusResponse, Vertex};
+use bollard::models::{BuildInfo, BuildInfoAux};
+
+use super::BuildError;
+use crate::redact::Redactor;
+use crate::redact::output::{Lines, Tail, without_terminal_control};
+
+/// BuildKit's words are a sentence; what is longer repeats output.
+const WORDS_MAX: usize = 2000;
+
+/// A build as it is told so far.
+pub(super) struct Transcript {
+    redactor: Redactor,
+    steps: HashMap<String, Step>,
+    tail: Tail,
+    /// Name and words of the step that failed first.
+    failed: Option<(String, String)>,
+    image: Option<String>,
+}
+
+/// One vertex of BuildKit's graph.
+struct Step {
+    announced: bool,
+    output: Lines,
+}
+
+impl Transcript {
+    pub(super) fn new(redactor: Redactor) -> Self {
+        Self { redactor, steps: HashMap::new(), tail: Tail::default(), failed: None, image: None }
+    }
+
+    /// The image's id, once BuildKit has told it.
+    pub(super) fn image(&self) -> Option<&str> {
+        self.image.as_deref()
+    }
+
+    /// Takes one message of the engine's stream.
+    pub(super) fn take(&mut self, message: BuildInfo, on_line: &mut impl FnMut(&str)) {
+        match message.aux {
+            Some(BuildInfoAux::BuildKit(status)) => self.status(status, on_line),
+            Some(BuildInfoAux::Default(image)) => self.image = image.id.or(self.image.take()),
+            None => {}
+        }
+    }
+
+    fn status(&mut self, status: StatusResponse, on_line: &mut impl FnMut(&str)) {
+        for vertex in status.vertexes {
+            self.vertex(&vertex, on_line);
+        }
+        for log in status.logs {
+            for line in self.step(&log.vertex).output.push(&log.msg) {
+                self.line(&line, on_line);
+            }
+        }
+    }
+
+    fn vertex(&mut self, vertex: &Vertex, on_line: &mut impl FnMut(&str)) {
+        let step = self.step(&vertex.digest);
+        let announce = vertex.started.is_some() && !std::mem::replace(&mut step.announced, true);
+        let rest = if vertex.completed.is_some() { step.output.finish() } else { None };
+        let name = self.clean(&vertex.name);
+        if announce {
+            let line = if vertex.cached { format!("{name} (cached)") } else { name.clone() };
+            self.line(&line, on_line);
+        }
+        if let Some(line) = rest {
+            self.line(&line, on_line);
+        }
+        // The steps beside the one that failed end as canceled.
+        if !vertex.error.is_empty() && !vertex.error.contains("context canceled") && self.failed.is_none() {
+            self.failed = Some((name, self.clean(&vertex.error)));
+        }
+    }
+
+    /// Hands over what came without a line break at its end.
+    pub(super) fn finish(&mut self, on_line: &mut impl FnMut(&str)) {
+        let rest: Vec<String> = self.steps.values_mut().filter_map(|step| step.output.finish()).collect();
+        for line in rest {
+            self.line(&line, on_line);
+        }
+    }
+
+    /// What the engine's last words mean.
+    pub(super) fn explain(self, words: &str) -> BuildError {
+        const NO_SPACE: &str = "no space left on device";
+        let words = self.clean(words);
+        if words.contains(NO_SPACE) {
+            return BuildError::DiskFull(words);
+        }
+        if let Some((step, message)) = self.failed {
+            if let Some(image) = base_image(&step) {
+                return BuildError::Base { image: image.to_owned(), message };
+            }
+            // A command that met the full disk says so itself; BuildKit only knows its exit code.
+            if self.tail.lines().any(|line| line.contains(NO_SPACE)) {
+                return BuildError::DiskFull(format!("{step}: {message}"));
+            }
+            if !step.starts_with("[internal]") {
+                return BuildError::Failed { step, message, tail: self.tail.text() };
+            }
+        }
+        let lower = words.to_lowercase();
+        if DOCKERFILE.iter().any(|text| lower.contains(text)) {
+            BuildError::Dockerfile(words)
+        } else if NO_BUILDKIT.iter().any(|text| lower.contains(text)) {
+            BuildError::NoBuildKit(words)
+        } else {
+            BuildError::Refused(words)
+        }
+    }
+
+    fn step(&mut self, vertex: &str) -> &mut Step {
+        self.steps
+            .entry(vertex.to_owned())
+            .or_insert_with(|| Step { announced: false, output: Lines::new(self.redactor.clone()) })
+    }
+
+    fn line(&mut self, line: &str, on_line: &mut impl FnMut(&str)) {
+        on_line(line);
+        self.tail.push(line);
+    }
+
+    fn clean(&self, text: &str) -> String {
+        let clean = without_terminal_control(text.trim());
+        self.redactor.apply(&clean).chars().take(WORDS_MAX).collect()
+    }
+}
+
+/// Words of BuildKit about a Dockerfile it cannot take, lower case.
+const DOCKERFILE: &[&str] = &[
+    "dockerfile parse error",
+    "file with no instructions",
+    "the dockerfile cannot be empty",
+    "failed to read dockerfile",
+    "no build stage in current context",
+    "requires at least one argument",
+    "base name (",
+];
+
+/// Words of engines that were started without BuildKit, lower case.
+const NO_BUILDKIT: &[&str] = &["buildkit is not", "buildkit not supported", "buildkit is only supported"];
+
+/// The image that a step fetches, if that is what the step does.
+fn base_image(step: &str) -> Option<&str> {
+    if let Some(image) = step
+        .strip_prefix("[internal] load metadata for ")
+        .or_else(|| step.strip_prefix("resolve image config for "))
+        .or_else(|| step.strip_prefix("docker-image://"))
+    {
+        return Some(image);
+    }
+    let (_, image) = step.strip_prefix('[')?.split_once("] FROM ")?;
+    Some(image)
+}

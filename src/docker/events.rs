@@ -1,0 +1,98 @@
+//! What happens to the agent's containers, as the engine tells it. Exit codes
+//! come from here: by the time one inspects, Docker may have restarted the container.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bollard::models::EventMessage;
+use bollard::query_parameters::EventsOptions;
+use futures_util::{Stream, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::{Engine, Role};
+
+/// A quiet stream is opened anew after this long: a dead connection looks just as quiet.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Wait before the stream is opened again after the engine went away.
+const RECONNECT: Duration = Duration::from_secs(1);
+
+/// Something that happened to a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It ended with this exit code.
+    Died {
+        /// The container's id.
+        id: String,
+        /// Its exit code; 128 + n for signal n.
+        code: i64,
+    },
+    /// The kernel killed a process of it for want of memory.
+    OutOfMemory {
+        /// The container's id.
+        id: String,
+    },
+    /// It was started, by us or by Docker's restart policy.
+    Started {
+        /// The container's id.
+        id: String,
+    },
+    /// Somebody sent it a signal through Docker, after which Docker does not restart it.
+    Killed {
+        /// The container's id.
+        id: String,
+        /// The signal's number.
+        signal: String,
+    },
+}
+
+impl Engine {
+    /// The events of the agent's application containers from now on. The
+    /// stream survives the engine: it is opened again, with what was missed.
+    #[must_use]
+    pub fn events(&self) -> impl Stream<Item = Event> + use<> {
+        let (sender, receiver) = mpsc::channel(64);
+        tokio::spawn(forward(self.clone(), sender));
+        tokio_stream::wrappers::ReceiverStream::new(receiver)
+    }
+}
+
+async fn forward(engine: Engine, sender: mpsc::Sender<Event>) {
+    // Nanoseconds: what was already told must not be told twice after opening anew.
+    let mut seen = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    loop {
+        let mut filters = engine.scope.filter(Some(Role::App));
+        filters.insert("type".to_owned(), vec!["container".to_owned()]);
+        let since = Some(format!("{}.{:09}", seen / 1_000_000_000, seen % 1_000_000_000));
+        let options = EventsOptions { since, until: None, filters: Some(filters) };
+        let mut events = std::pin::pin!(engine.docker.events(Some(options)));
+        while let Ok(Some(Ok(message))) = timeout(QUIET, events.next()).await {
+            let at = message.time_nano.and_then(|nano| u128::try_from(nano).ok()).unwrap_or(seen);
+            if at > seen {
+                seen = at;
+                if let Some(event) = translate(message)
+                    && sender.send(event).await.is_err()
+                {
+                    return;
+                }
+            }
+        }
+        if sender.is_closed() {
+            return;
+        }
+        sleep(RECONNECT).await;
+    }
+}
+
+fn translate(message: EventMessage) -> Option<Event> {
+    let actor = message.actor?;
+    let id = actor.id?;
+    let attribute = |name: &str| actor.attributes.as_ref().and_then(|all| all.get(name).cloned());
+    match message.action?.as_str() {
+        "die" => Some(Event::Died { id, code: attribute("exitCode")?.parse().ok()? }),
+        "oom" => Some(Event::OutOfMemory { id }),
+        "start" => Some(Event::Started { id }),
+        "kill" => Some(Event::Killed { id, signal: attribute("signal")? }),
+        _ => None,
+    }
+}

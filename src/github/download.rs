@@ -1,0 +1,227 @@
+//! The download of a tarball: API, redirect to the file host, spool.
+
+use std::error::Error as _;
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+use secrecy::ExposeSecret as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
+
+use super::{Limits, Request, SourceError};
+
+/// GitHub needs one redirect, from the API to the file host.
+const REDIRECTS_MAX: usize = 5;
+
+/// What GitHub asks to wait where it does not say how long (REST API, "Rate limits").
+const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
+
+/// An error's body is a JSON object of one sentence.
+const MESSAGE_MAX: usize = 4096;
+
+/// Bytes of the compressed tarball.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Downloaded by this try.
+    pub bytes: u64,
+    /// In all; GitHub makes the archive as it sends it and seldom says.
+    pub total: Option<u64>,
+}
+
+/// A tarball that can be downloaded.
+pub(super) struct Tarball<'a> {
+    request: &'a Request,
+    limits: &'a Limits,
+    client: Client,
+    url: Url,
+    headers: HeaderMap,
+}
+
+impl<'a> Tarball<'a> {
+    pub(super) fn new(request: &'a Request, limits: &'a Limits) -> Result<Self, SourceError> {
+        let mut url = Url::parse(&request.api_url)
+            .map_err(|error| SourceError::Request(format!("{}: {error}", request.api_url)))?;
+        url.path_segments_mut()
+            .map_err(|()| SourceError::Request(format!("{} cannot be an API root", request.api_url)))?
+            .pop_if_empty()
+            .push("repos")
+            .extend(request.repository.split('/'))
+            .extend(["tarball", &request.reference]);
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!("preview-agent/", env!("CARGO_PKG_VERSION"))),
+        );
+        headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.github+json"));
+        if let Some(token) = &request.token {
+            let mut value =
+                HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| {
+                    SourceError::Request("the token holds a line break or control character".into())
+                })?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let client = Client::builder()
+            .connect_timeout(limits.connect)
+            .redirect(redirect::Policy::custom(follow))
+            .build()
+            .map_err(|error| SourceError::Client(describe(error)))?;
+        Ok(Self { request, limits, client, url, headers })
+    }
+
+    /// One try: the tarball in an unlinked file in `folder`.
+    pub(super) async fn download(
+        &self,
+        folder: &Path,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<File, SourceError> {
+        let stalled = |bytes| SourceError::Stalled { after: self.limits.stall, bytes };
+        let sent = self.client.get(self.url.clone()).headers(self.headers.clone()).send();
+        let response = timeout(self.limits.stall, sent)
+            .await
+            .map_err(|_| stalled(0))?
+            .map_err(|error| self.unreachable(error))?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        self.spool(response, folder, progress, stalled).await
+    }
+
+    async fn spool(
+        &self,
+        mut response: Response,
+        folder: &Path,
+        progress: &mut impl FnMut(Progress),
+        stalled: impl Fn(u64) -> SourceError,
+    ) -> Result<File, SourceError> {
+        let limit = self.limits.compressed;
+        let total = response.content_length();
+        let too_large = SourceError::TooLarge { what: "bytes", limit };
+        if total.is_some_and(|total| total > limit) {
+            return Err(too_large);
+        }
+        let file = tempfile::tempfile_in(folder).map_err(SourceError::Spool)?;
+        let mut writer = tokio::io::BufWriter::with_capacity(256 * 1024, tokio::fs::File::from_std(file));
+        let mut bytes = 0;
+        let mut start = Vec::with_capacity(GZIP_MAGIC.len());
+        loop {
+            let next = timeout(self.limits.stall, response.chunk()).await.map_err(|_| stalled(bytes))?;
+            let Some(chunk) = next.map_err(|error| self.unreachable(error))? else { break };
+            if start.len() < GZIP_MAGIC.len() {
+                start.extend(chunk.iter().take(GZIP_MAGIC.len() - start.len()));
+                if !GZIP_MAGIC.starts_with(&start) {
+                    return Err(not_an_archive(response.headers()));
+                }
+            }
+            bytes += chunk.len() as u64;
+            if bytes > limit {
+                return Err(too_large);
+            }
+            writer.write_all(&chunk).await.map_err(SourceError::Spool)?;
+            progress(Progress { bytes, total });
+        }
+        if bytes == 0 {
+            return Err(not_an_archive(response.headers()));
+        }
+        writer.flush().await.map_err(SourceError::Spool)?;
+        Ok(writer.into_inner().into_std().await)
+    }
+
+    /// What an answer without success means.
+    async fn refusal(&self, mut response: Response) -> SourceError {
+        let status = response.status();
+        let host = response.url().host_str().unwrap_or_default().to_owned();
+        let repository = self.request.repository.clone();
+        if let Some(wait) = rate_limit(status, response.headers()) {
+            return SourceError::RateLimited { host, wait };
+        }
+        if status == StatusCode::NOT_FOUND {
+            return SourceError::NotFound { repository, reference: self.request.reference.clone() };
+        }
+        if status.is_server_error() {
+            return SourceError::Server { host, status: status.as_u16() };
+        }
+        let message = message(&mut response, self.limits.stall).await;
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                SourceError::Denied { host, repository, status: status.as_u16(), message }
+            }
+            _ => SourceError::Unexpected { host, status: status.as_u16(), message },
+        }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> SourceError {
+        let host = error.url().unwrap_or(&self.url).host_str().unwrap_or_default().to_owned();
+        SourceError::Unreachable { host, message: describe(error) }
+    }
+}
+
+/// The first bytes of every gzip file (RFC 1952, section 2.3.1).
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+fn not_an_archive(headers: &HeaderMap) -> SourceError {
+    let content_type = text(headers, CONTENT_TYPE.as_str()).unwrap_or("of no stated type").chars().take(100);
+    SourceError::NotAnArchive { content_type: content_type.collect() }
+}
+
+/// Follows GitHub to its file host; the client takes the token off when the host changes.
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let from_https = attempt.previous().first().is_some_and(|first| first.scheme() == "https");
+    if attempt.previous().len() > REDIRECTS_MAX {
+        attempt.error("too many redirects")
+    } else if from_https && attempt.url().scheme() != "https" {
+        attempt.error("redirected from https to an unencrypted address")
+    } else {
+        attempt.follow()
+    }
+}
+
+/// How long GitHub wants to be left alone, if that is what the answer says.
+fn rate_limit(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    if !matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
+        return None;
+    }
+    let number = |name| text(headers, name).and_then(|value| value.trim().parse::<u64>().ok());
+    if let Some(seconds) = number("retry-after") {
+        return Some(Duration::from_secs(seconds));
+    }
+    if number("x-ratelimit-remaining") == Some(0) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let reset = number("x-ratelimit-reset").map(Duration::from_secs);
+        // One second more: the header is cut to whole seconds.
+        return Some(reset.map_or(RATE_LIMIT_WAIT, |at| at.saturating_sub(now) + Duration::from_secs(1)));
+    }
+    (status == StatusCode::TOO_MANY_REQUESTS).then_some(RATE_LIMIT_WAIT)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The `message` of an error's JSON body, or nothing.
+async fn message(response: &mut Response, patience: Duration) -> String {
+    let mut body = Vec::new();
+    while let Ok(Ok(Some(chunk))) = timeout(patience, response.chunk()).await {
+        body.extend_from_slice(&chunk);
+        if body.len() > MESSAGE_MAX {
+            break;
+        }
+    }
+    let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    json["message"].as_str().unwrap_or("no reason given").chars().take(200).collect()
+}
+
+/// An error of the client with its sources and without its URL, which may hold a token.
+fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}

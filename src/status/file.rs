@@ -1,0 +1,49 @@
+//! The status file: world-readable, replaced as a whole.
+
+use std::fs::{DirBuilder, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// The file's name in the run folder.
+pub const NAME: &str = "status.json";
+
+/// The status file of a run folder.
+#[derive(Debug, Clone)]
+pub struct StatusFile {
+    path: PathBuf,
+}
+
+impl StatusFile {
+    /// The file in `dir`, which need not exist yet.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        Self { path: dir.join(NAME) }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Replaces the content: a reader sees the old bytes or the new ones,
+    /// nothing between. Nothing is synced: the folder lives in memory, and
+    /// after a crash the next start writes anew.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let dir = self.path.parent().unwrap_or(Path::new("/"));
+        DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".status-")
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(dir)?;
+        // A umask must not hide the status from the people it is for.
+        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+        file.write_all(bytes)?;
+        file.persist(&self.path)?;
+        Ok(())
+    }
+}
