@@ -1,3 +1,10 @@
 //! The `agent` binary: wiring only.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use preview_agent::cli::Cli;
+
+fn main() -> ExitCode {
+    ExitCode::from(Cli::parse().run())
+}

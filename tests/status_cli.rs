@@ -1,5 +1,7 @@
 //! The commands that read: `agent status`, `agent logs`, and the help.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test with a place")]
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 

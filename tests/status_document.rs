@@ -1,9 +1,17 @@
 //! The bytes of the status document: size, schema, escapes, and the verdict.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test with a place")]
+
+use std::sync::LazyLock;
+
 use preview_agent::redact::Redactor;
 use preview_agent::status::systemd::Systemd;
 use preview_agent::status::verdict::verdict;
-use preview_agent::status::*;
+use preview_agent::status::{
+    App, Cause, Class, Code, Database, DatabaseState, Document, Fault, FaultReport, HealthStage, Image,
+    ImageSource, Instance, Migration, Outcome, Phase, PhaseName, PhaseState, Progress, Reporter, Run,
+    Service, ServiceState, Serving, Timestamp,
+};
 use preview_agent::status::{fit, text};
 use proptest::collection::vec;
 use proptest::option;
@@ -21,10 +29,10 @@ fn at(seconds: i64) -> Timestamp {
     OffsetDateTime::from_unix_timestamp(NOW + seconds).unwrap().into()
 }
 
-fn schema() -> jsonschema::Validator {
+static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
     let schema: Value = serde_json::from_str(include_str!("../schemas/status.v1.json")).unwrap();
     jsonschema::draft202012::new(&schema).unwrap()
-}
+});
 
 fn fresh() -> Document {
     Document::new(Run {
@@ -106,7 +114,7 @@ fn assert_sound(document: &Document) -> Value {
     assert!(json.len() <= fit::MAX_BYTES, "{} bytes", json.len());
     assert!(!json.contains("{{"), "{json}");
     let value: Value = serde_json::from_str(&json).unwrap();
-    let errors: Vec<String> = schema().iter_errors(&value).map(|e| e.to_string()).collect();
+    let errors: Vec<String> = SCHEMA.iter_errors(&value).map(|e| e.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?} in {json}");
     assert_eq!(value["verdict"], document.verdict);
     assert_eq!(value["fault"]["code"], document.fault.as_ref().map_or(Value::Null, |f| f.code.name().into()));
@@ -240,7 +248,7 @@ fn absent_is_left_out_and_never_null() {
 fn a_field_of_a_newer_minor_version_is_ignored_by_the_reader() {
     let mut value: Value = serde_json::from_str(&fit::to_json(with_verdict(fresh()))).unwrap();
     value["run"]["later"] = 1.into();
-    assert!(!schema().is_valid(&value), "the schema is closed");
+    assert!(!SCHEMA.is_valid(&value), "the schema is closed");
     assert!(serde_json::from_value::<Document>(value).is_ok());
 }
 
@@ -338,7 +346,7 @@ fn verdicts_tell_what_to_know() {
     document.set_service(ServiceState::Degraded, Some(Cause::from(&fault)), at(90));
     assert_eq!(
         verdict(&document),
-        "degraded: database: database_refused: db:5432 refuses connections; \
+        "degraded: database: database_refused: db:5432 refuses connections. \
          Start the database; check its port and listen_addresses."
     );
 
@@ -349,7 +357,7 @@ fn verdicts_tell_what_to_know() {
     assert_eq!(
         verdict(&document),
         "failed in migrate: migration_failed (migration): alembic upgrade head exited with 1; serving the \
-         previous ghcr.io/acme/api:3f2a9c1; Read the tail or `agent logs migrate`; correct the migration and \
+         previous ghcr.io/acme/api:3f2a9c1. Read the tail or `agent logs migrate`; correct the migration and \
          deploy again."
     );
 }

@@ -1,5 +1,7 @@
 //! The reporter and its sinks: file, SSM parameter, systemd.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test with a place")]
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::os::linux::net::SocketAddrExt as _;

@@ -1,5 +1,7 @@
 //! What a person sees of the status: the views, word for word.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test with a place")]
+
 use preview_agent::cli::exit;
 use preview_agent::cli::style::Style;
 use preview_agent::cli::view::render;
@@ -154,7 +156,7 @@ fn a_service_degraded_by_its_database() {
 #[test]
 fn an_expired_status_of_a_dead_agent() {
     let mut document = document();
-    document.image.source = Some(ImageSource::Built);
+    document.heartbeat_at = at(25);
     document.image.commit = Some("3f2a9c1e5b7d".into());
     document.image.why_built = Some("ghcr.io denied the pull".into());
     insta::assert_snapshot!(view(document, 4000));
@@ -193,6 +195,7 @@ proptest! {
         document.run.id.clone_from(&text);
         document.run.deployment = Some(text.clone());
         document.image.requested = Some(text.clone());
+        document.image.digest = Some(text.clone());
         document.notes = vec![text.clone()];
         document.health = vec![stage(&text, false, Some(500), 1)];
         document.verdict.clone_from(&text);

@@ -77,18 +77,21 @@ EOF
 }
 
 # demo_forget: removes what the agent made for the demo. Its objects carry its state folder as a
-# label; the images are known by their registry, which is ours.
+# label; the pulled images are known by name.
 demo_forget() {
-  local scope=label=preview-agent.scope=$DEMO/state objects
+  local scope=label=preview-agent.scope=$DEMO/state objects object
   mapfile -t objects < <(docker ps -aq --filter "$scope")
   ((${#objects[@]} == 0)) || docker rm --force --volumes "${objects[@]}" >/dev/null
   mapfile -t objects < <(docker network ls -q --filter "$scope")
   ((${#objects[@]} == 0)) || docker network rm "${objects[@]}" >/dev/null
-  mapfile -t objects < <({
-    docker images --filter "$scope" --format '{{.ID}}'
-    [[ ! -f $DEMO/registry ]] || docker images --filter "reference=$(<"$DEMO/registry")/*/*" --format '{{.ID}}'
-  } | sort -u)
-  ((${#objects[@]} == 0)) || docker rmi --force "${objects[@]}" >/dev/null
+  mapfile -t objects < <(docker images -q --filter "$scope" | sort -u)
+  if [[ -f $DEMO/registry ]]; then
+    objects+=("$(<"$DEMO/registry")"/{acme/tasks-api:good,tools/psql:15,base/python:3})
+  fi
+  for object in "${objects[@]}"; do
+    # What is not there, or what a container of somebody else runs, stays as it is.
+    docker rmi --force "$object" >/dev/null 2>&1 || true
+  done
   [[ ! -f $DEMO/build-cache ]] || remove_build_cache "$DEMO/build-cache"
   rm -rf --one-file-system "$DEMO"
 }

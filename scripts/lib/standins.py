@@ -56,7 +56,7 @@ def metadata():
         "instance-life-cycle": "on-demand",
         "instance-type": IDENTITY["instanceType"],
         "local-ipv4": IDENTITY["privateIp"],
-        "public-ipv4": "198.51.100.10",
+        "public-ipv4": Imds.public_ipv4,
         "placement/availability-zone": IDENTITY["availabilityZone"],
         "placement/region": IDENTITY["region"],
         "services/domain": "amazonaws.com",
@@ -109,6 +109,7 @@ class Handler(BaseHTTPRequestHandler):
 class Imds(Handler):
     """IMDSv2: a session token first, then the data."""
 
+    public_ipv4 = ""
     expiry = {}
 
     def do_PUT(self):
@@ -215,11 +216,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("imds", "github", "codeload", "slow"):
         parser.add_argument(f"--{name}", required=True, metavar="ADDRESS:PORT")
+    parser.add_argument("--public-ipv4", required=True, metavar="ADDRESS")
     parser.add_argument("--repositories", required=True, type=Path, help="folder of OWNER/NAME.git")
     parser.add_argument("--token-file", required=True, type=Path, help="file with the token that the GitHub API takes")
     options = parser.parse_args()
     GitHub.token, GitHub.codeload = options.token_file.read_text().strip(), options.codeload
-    Codeload.repositories = options.repositories
+    Imds.public_ipv4, Codeload.repositories = options.public_ipv4, options.repositories
     for handler, where in ((Imds, options.imds), (GitHub, options.github), (Codeload, options.codeload), (Slow, options.slow)):
         address, _, port = where.rpartition(":")
         server = ThreadingHTTPServer((address, int(port)), handler)

@@ -16,14 +16,14 @@ pub enum AwsError {
     /// Neither the environment, the profile nor the instance names a region.
     #[error("no AWS region is known (AWS_REGION, the profile, or the instance's own)")]
     RegionUnknown,
-    /// An endpoint that is no URL.
-    #[error("`{url}` is not a URL")]
+    /// An endpoint of the environment or the profile that nothing can be sent to.
+    #[error("an AWS endpoint is not usable: {reason}")]
     Endpoint {
-        /// What was given.
-        url: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The policies of the caller do not allow it; final.
-    #[error("{operation}: {action} is denied on {resource}")]
+    #[error("{action} is denied on {resource}")]
     Denied {
         /// What was asked for.
         operation: &'static str,
@@ -145,12 +145,32 @@ impl Call<'_> {
                 self.unavailable(format!("unreadable answer, HTTP {}", context.raw().status().as_u16()))
             }
             SdkError::TimeoutError(_) => self.unreachable("timed out".to_owned()),
-            // What fails before the connection is made, but not in it, is the credentials.
             SdkError::DispatchFailure(failure) if failure.is_timeout() || failure.is_io() => {
-                self.unreachable(causes(error))
+                self.unreachable(presentable(&innermost(error).to_string()))
             }
-            _ => AwsError::Credentials { operation: self.operation, reason: causes(error) },
+            _ => self.unsent(&causes(error)),
         }
+    }
+
+    /// A request that was not even sent: it lacks credentials or a place to go.
+    fn unsent(self, causes: &str) -> AwsError {
+        if !causes.contains("credential") {
+            return AwsError::Endpoint { reason: presentable(causes) };
+        }
+        let reason = if !causes.contains("no credentials found in chain") {
+            // The SDK dumps the metadata service's response behind its status.
+            presentable(causes.split(" Response {").next().unwrap_or_default())
+        } else if causes.contains("received 404 from IMDS") {
+            "none in environment or profile, and this instance has no role".to_owned()
+        } else if let Some((_, why)) = causes.split_once("could not communicate with IMDS") {
+            let why = why.rsplit(": ").next().unwrap_or_default();
+            presentable(&format!(
+                "none in environment or profile, and the metadata service gives none: {why}"
+            ))
+        } else {
+            "none in environment or profile, and the metadata service is not asked".to_owned()
+        };
+        AwsError::Credentials { operation: self.operation, reason }
     }
 
     fn refused(self, status: u16, code: &str, message: &str) -> AwsError {
@@ -228,16 +248,13 @@ fn presentable(message: &str) -> String {
     line[..line.floor_char_boundary(MESSAGE_LIMIT)].to_owned()
 }
 
-/// The chain of causes, each once. Only for errors without an answer of the service.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !parts.last().is_some_and(|last| last.contains(&part)) {
-            parts.push(part);
-        }
-        cause = error.source();
-    }
-    presentable(&parts.join(": "))
+/// The innermost cause of an error: the one that a person can act on.
+pub(super) fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::error::Error {
+    std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error)
+}
+
+/// The chain of causes. Only for errors without an answer of the service.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

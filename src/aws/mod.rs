@@ -104,7 +104,7 @@ fn credentials(provider: &ProviderConfig, imds: Option<&str>) -> Result<Credenti
     let client = aws_config::imds::Client::builder()
         .configure(provider)
         .endpoint(imds)
-        .map_err(|_| AwsError::Endpoint { url: imds.to_owned() })?
+        .map_err(|_| AwsError::Endpoint { reason: format!("`{imds}` is not a URL") })?
         .build();
     let role = ImdsCredentialsProvider::builder().configure(provider).imds_client(client).build();
     Ok(chain.or_else("instance role", role))

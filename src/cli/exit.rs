@@ -3,6 +3,7 @@
 //! Never 137, 168, 169 or 194: to the SSM Agent these mean killed, stop with
 //! success, stop with failure, and reboot.
 
+use crate::config;
 use crate::status::{Document, Outcome, ServiceState, Timestamp};
 
 /// Done; for `status`: the service is up and the last run ready.
@@ -21,6 +22,12 @@ pub const TEMPORARY: u8 = 75;
 pub const NO_PERMISSION: u8 = 77;
 /// The configuration is wrong: EX_CONFIG of sysexits.h.
 pub const CONFIG: u8 = 78;
+
+/// What a configuration that cannot be used ends in.
+#[must_use]
+pub fn of_config_error(error: &config::Error) -> u8 {
+    if matches!(error, config::Error::Denied { .. }) { NO_PERMISSION } else { CONFIG }
+}
 
 /// What `agent status` answers with.
 #[must_use]

@@ -1,11 +1,11 @@
 //! `agent logs`: the logs of the migration, the build and the agent.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::Command;
 
 use clap::{Args, ValueEnum};
 
-use super::{exit, tail};
+use super::{complain, exit, tail};
 use crate::status::paths;
 
 /// The unit whose journal is the agent's log.
@@ -87,9 +87,4 @@ impl Logs {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Says what went wrong; where even that fails there is nobody to tell.
-fn complain(message: &str, code: u8) -> u8 {
-    writeln!(io::stderr(), "{message}").map_or(code, |()| code)
 }

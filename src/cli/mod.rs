@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 pub mod exit;
+mod logging;
 mod logs;
 mod run;
 pub mod status;
@@ -10,6 +11,8 @@ pub mod style;
 pub mod tail;
 pub mod view;
 mod waterfall;
+
+use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
 
@@ -39,6 +42,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(Run),
     Check(Check),
     Status(Status),
     Logs(Logs),
@@ -50,12 +54,18 @@ impl Cli {
     #[must_use]
     pub fn run(self) -> u8 {
         match self.command {
+            Command::Run(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Logs(command) => command.run(),
             Command::Completions(command) => command.run(),
         }
     }
+}
+
+/// Says what went wrong; where even that fails there is nobody to tell.
+fn complain(message: &str, code: u8) -> u8 {
+    writeln!(io::stderr(), "agent: {message}").map_or(code, |()| code)
 }
 
 const MANUAL: &str = "\
@@ -71,8 +81,8 @@ Exit status:
 
 Files:
   /etc/preview-agent/config.yaml    the configuration
-  /run/preview-agent/status.json    the status, readable by everybody, no secrets
-  /var/lib/preview-agent/           what survives a reboot; migrate.log, build.log
+  /run/preview-agent/status.json    the status; no secrets, world-readable
+  /var/lib/preview-agent/           state, migrate.log, build.log
 
 Environment:
   RUNTIME_DIRECTORY   folder of status.json; systemd sets it

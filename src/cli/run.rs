@@ -1,8 +1,24 @@
 //! `agent run`: deploy, then stay and watch.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
+use time::OffsetDateTime;
+
+use super::{complain, exit, logging};
+use crate::aws::{Aws, Endpoints};
+use crate::config;
+use crate::deploy::store::{Store, StoreError};
+use crate::deploy::{Agent, Policy, parameter_sender};
+use crate::redact::Redactor;
+use crate::status::systemd::Systemd;
+use crate::status::{Code, Document, Fault, FaultReport, Outcome, Reporter, Timestamp, paths};
+use crate::supervise::{self, Options, Signals};
+
+/// Names the status parameter for the one case in which the configuration
+/// cannot: when it cannot be read.
+const REPORT: &str = "PREVIEW_AGENT_REPORT";
 
 /// Deploy what the configuration describes, then stay and watch over it
 #[derive(Debug, Args)]
@@ -16,4 +32,112 @@ pub struct Run {
     /// Run the migration even if the record says it is done or its tries are used up
     #[arg(long)]
     pub migrate: bool,
+}
+
+impl Run {
+    /// Runs the command and returns the exit code.
+    #[must_use]
+    pub fn run(self) -> u8 {
+        logging::init();
+        // The only provider in the tree; a second installation would be refused, and harmless.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return complain(&format!("no runtime: {error}"), exit::TEMPORARY),
+        };
+        let code = runtime.block_on(self.main());
+        // A name lookup in flight cannot be cancelled and must not hold up the exit.
+        runtime.shutdown_background();
+        code
+    }
+
+    async fn main(self) -> u8 {
+        let mut signals = match Signals::new() {
+            Ok(signals) => signals,
+            Err(error) => return complain(&format!("cannot take signals: {error}"), exit::TEMPORARY),
+        };
+        let mut store = match Store::open(&paths::state_dir()) {
+            Ok(store) => store,
+            Err(error) => return complain(&error.to_string(), store_code(&error)),
+        };
+        let systemd = Systemd::from_env();
+        let redactor = Redactor::default();
+        let id = supervise::new_run_id(&mut store);
+        let loaded = config::load(&self.config);
+        let deadline = loaded.as_ref().map_or(std::time::Duration::ZERO, |loaded| loaded.config.deadline);
+        let now = Timestamp::from(OffsetDateTime::now_utc());
+        let run = supervise::new_run(&store, now, deadline, &id);
+        let reporter = Reporter::start(
+            &paths::run_dir(),
+            redactor.clone(),
+            Document::new(run),
+            systemd.clone(),
+            OffsetDateTime::now_utc,
+        );
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => return refuse(&reporter, &error).await,
+        };
+        systemd.ready();
+        let _watchdog = systemd.watchdog();
+        let _heartbeat = reporter.keep_heartbeat();
+        let policy = Policy::default();
+        let endpoints = Endpoints::from_env();
+        let mut agent = Agent {
+            reporter: reporter.clone(),
+            redactor,
+            store,
+            policy,
+            endpoints,
+            engine: None,
+            parameter: None,
+        };
+        let options = Options { config: self.config, once: self.once, migrate: self.migrate };
+        let outcome = supervise::drive(&mut agent, loaded, id, &options, &mut signals, &systemd).await;
+        systemd.stopping();
+        reporter.flush(policy.flush).await;
+        match outcome {
+            _ if !self.once => exit::OK,
+            Outcome::Ready => exit::OK,
+            _ => complain(&reporter.snapshot().verdict, exit::FAILED),
+        }
+    }
+}
+
+/// A configuration that cannot be used: said on stderr in full, in the status
+/// in short, and nothing is touched.
+async fn refuse(reporter: &Reporter, error: &config::Error) -> u8 {
+    let code = exit::of_config_error(error);
+    let words = error.to_string();
+    let fault = Fault::new(Code::ConfigInvalid, words.lines().next().unwrap_or_default());
+    reporter.update(|document: &mut Document| {
+        document.fault = Some(FaultReport::new(fault, None));
+        document.run.outcome = Outcome::Failed;
+    });
+    if let Some(name) = std::env::var(REPORT).ok().filter(|name| !name.is_empty()) {
+        let endpoints = Endpoints::from_env();
+        let region = region(&endpoints).await;
+        match Aws::connect(endpoints, region.as_deref()).await {
+            Ok(aws) => {
+                reporter.attach_parameter(parameter_sender(&aws, &name));
+                reporter.flush(Policy::default().flush).await;
+            }
+            Err(error) => tracing::warn!(%error, "the status parameter cannot be written"),
+        }
+    }
+    complain(&words, code)
+}
+
+async fn region(endpoints: &Endpoints) -> Option<String> {
+    let imds = crate::aws::Imds::connect(endpoints.imds.as_deref()).ok()?;
+    imds.instance().await.ok().flatten().map(|instance| instance.region)
+}
+
+fn store_code(error: &StoreError) -> u8 {
+    match error {
+        StoreError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+            exit::NO_PERMISSION
+        }
+        _ => exit::TEMPORARY,
+    }
 }

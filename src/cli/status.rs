@@ -151,8 +151,14 @@ fn watch(path: &Path) -> io::Result<u8> {
         };
         if screen != last {
             // Home, each line cleared behind its end, the rest cleared: nothing flickers.
+            // What does not fit is left out below, so that the verdict stays in sight.
             let mut out = io::stdout().lock();
-            write!(out, "\u{1b}[H{}\u{1b}[J", screen.replace('\n', "\u{1b}[K\r\n"))?;
+            write!(out, "\u{1b}[H")?;
+            let rows = rustix::termios::tcgetwinsize(&out).map_or(24, |size| size.ws_row.max(2));
+            for line in screen.lines().take(usize::from(rows) - 1) {
+                writeln!(out, "{line}\u{1b}[K")?;
+            }
+            write!(out, "\u{1b}[J")?;
             out.flush()?;
             last = screen;
         }

@@ -74,6 +74,12 @@ impl From<ServiceState> for Tone {
     }
 }
 
+/// The text in a tone, filled up with blanks to `width` columns.
+pub(super) fn cell(style: Style, tone: Tone, text: &str, width: usize) -> String {
+    let blanks = width.saturating_sub(text.chars().count());
+    format!("{}{:blanks$}", style.paint(tone, text), "")
+}
+
 /// The text in lines of at most `width` characters, broken at blanks, and
 /// within a word only where it is longer than a line.
 #[must_use]

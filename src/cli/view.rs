@@ -1,9 +1,9 @@
 //! The status as a person reads it: the verdict first, then what led to it.
 
-use super::style::{Style, Tone, WIDTH, wrap};
+use super::style::{Style, Tone, WIDTH, cell, wrap};
 use super::waterfall::{duration, waterfall};
 use crate::status::text::plain;
-use crate::status::{Document, FaultReport, HealthStage, ImageSource, Outcome, ServiceState, Timestamp, fit};
+use crate::status::{Document, FaultReport, HealthStage, Outcome, ServiceState, Timestamp, fit};
 
 /// Columns of the names on the left.
 const NAME: usize = 11;
@@ -17,6 +17,8 @@ pub fn render(document: &Document, now: Timestamp, style: Style) -> String {
     document.verdict = plain(&document.verdict).into_owned();
     let mut view = View { lines: Vec::new(), style };
     view.verdict(&document, now);
+    // A dead agent's run did not go on after its last word.
+    let now = if document.expires_at < now { document.heartbeat_at } else { now };
     view.run(&document, now);
     view.phases(&document, now);
     view.health(&document.health);
@@ -24,7 +26,7 @@ pub fn render(document: &Document, now: Timestamp, style: Style) -> String {
     if let Some(fault) = &document.fault {
         view.fault(fault);
     }
-    view.lines.join("\n") + "\n"
+    view.lines.join("\n").trim_end().to_owned() + "\n"
 }
 
 struct View {
@@ -82,9 +84,7 @@ impl View {
         if document.phases.is_empty() {
             return;
         }
-        // A dead agent's phases did not go on after it.
-        let until = now.min(document.expires_at);
-        let elapsed = milliseconds(document.run.started, until);
+        let elapsed = milliseconds(document.run.started, now);
         self.heading("phases");
         self.lines.extend(waterfall(&document.phases, elapsed, self.style));
     }
@@ -100,7 +100,7 @@ impl View {
                 (false, true) => (Tone::Good, "ok"),
                 (false, false) => (Tone::Bad, "failing"),
             };
-            let state = self.style.paint(tone, &format!("{state:<8}"));
+            let state = cell(self.style, tone, state, 8);
             let time = stage.ms.map(duration).unwrap_or_default();
             let status = stage.status.map(|status| status.to_string()).unwrap_or_default();
             let name: String = stage.stage.chars().take(40).collect();
@@ -114,11 +114,14 @@ impl View {
         if let Some(requested) = &image.requested {
             let source = image.source.map(|source| format!(" ({source})")).unwrap_or_default();
             self.field("image", &format!("{requested}{source}"));
-            self.some("", image.digest.as_deref());
+            if let Some(digest) = &image.digest {
+                // 71 characters, meant to be copied whole: the one line that is not aligned.
+                self.pieces("digest   ", digest);
+            }
             let commit = image.commit.as_ref().map(|commit| format!("commit {commit}"));
             self.some("", commit.as_deref());
-            let why = image.why_built.as_ref().map(|why| format!("built because {why}"));
-            self.some("", why.as_deref().filter(|_| image.source == Some(ImageSource::Built)));
+            let why = image.why_built.as_ref().map(|why| format!("from source because {why}"));
+            self.some("", why.as_deref());
         }
         if let Some(serving) = document.serving.as_ref().filter(|serving| serving.run != document.run.id) {
             self.field(
@@ -165,11 +168,15 @@ impl View {
             self.lines.push("  last output".to_owned());
         }
         for line in fault.tail.lines() {
-            // Not wrap(): in an output blanks have a meaning.
-            let chars: Vec<char> = line.chars().collect();
-            let pieces = chars.chunks(WIDTH - 4);
-            self.lines.extend(pieces.map(|piece| format!("  | {}", piece.iter().collect::<String>())));
+            self.pieces("  | ", line);
         }
+    }
+
+    /// The text as it is, cut only where a line is full; every piece behind `prefix`.
+    fn pieces(&mut self, prefix: &str, text: &str) {
+        let chars: Vec<char> = text.chars().map(|c| if c == '\n' { ' ' } else { c }).collect();
+        let pieces = chars.chunks(WIDTH - prefix.len());
+        self.lines.extend(pieces.map(|piece| format!("{prefix}{}", piece.iter().collect::<String>())));
     }
 
     fn heading(&mut self, name: &str) {

@@ -1,6 +1,6 @@
 //! The phases of a run as bars on its time line.
 
-use super::style::{Style, Tone};
+use super::style::{Style, Tone, cell};
 use crate::status::{Phase, PhaseState};
 
 /// Columns of a bar: what [`super::style::WIDTH`] leaves beside name, state and time.
@@ -28,7 +28,7 @@ fn span(phase: &Phase, elapsed_ms: u64) -> Option<(u64, u64)> {
 
 fn line(phase: &Phase, span: Option<(u64, u64)>, whole: u64, style: Style) -> String {
     let tone = Tone::from(phase.state);
-    let state = style.paint(tone, &format!("{:<8}", phase.state));
+    let state = cell(style, tone, phase.state.name(), 8);
     let ms = span.map(|(start, end)| end - start).or(phase.ms);
     let time = ms.map(duration).unwrap_or_default();
     let bar = span.map(|(start, end)| style.paint(tone, &bar(start, end, whole))).unwrap_or_default();

@@ -100,10 +100,15 @@ pub(super) async fn stopped(
     outcome
 }
 
-fn service_after(restored: &Result<Option<Container>, Fault>, fault: Option<&Fault>) -> (ServiceState, Option<Cause>) {
+fn service_after(
+    restored: &Result<Option<Container>, Fault>,
+    fault: Option<&Fault>,
+) -> (ServiceState, Option<Cause>) {
     match (restored, fault) {
         (Ok(Some(_)), _) => (ServiceState::Up, None),
-        (Ok(None), Some(fault)) if fault.code.class() == Class::App => (ServiceState::Down, Some(fault.into())),
+        (Ok(None), Some(fault)) if fault.code.class() == Class::App => {
+            (ServiceState::Down, Some(fault.into()))
+        }
         (Ok(None), _) => (ServiceState::None, None),
         (Err(fault), _) => (ServiceState::Down, Some(fault.into())),
     }

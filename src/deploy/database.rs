@@ -47,7 +47,11 @@ pub async fn wait(
 ///
 /// # Errors
 /// The last endpoint's fault.
-pub async fn reach(endpoints: &[Endpoint], postgres: bool, connect: Duration) -> Result<DatabaseReachable, Fault> {
+pub async fn reach(
+    endpoints: &[Endpoint],
+    postgres: bool,
+    connect: Duration,
+) -> Result<DatabaseReachable, Fault> {
     let mut last = Fault::new(Code::DatabaseUrlInvalid, "the database URL names no host");
     for endpoint in endpoints {
         match timeout(connect, probe(endpoint, postgres)).await {
@@ -55,7 +59,10 @@ pub async fn reach(endpoints: &[Endpoint], postgres: bool, connect: Duration) ->
             Ok(Err(fault)) => last = fault,
             Err(_) => {
                 let seconds = connect.as_secs_f32();
-                last = Fault::new(Code::DatabaseTimeout, format!("{endpoint} did not answer within {seconds} s"));
+                last = Fault::new(
+                    Code::DatabaseTimeout,
+                    format!("{endpoint} did not answer within {seconds} s"),
+                );
             }
         }
     }
@@ -67,7 +74,9 @@ async fn probe(endpoint: &Endpoint, postgres: bool) -> Result<(), Fault> {
     // Asked anew at each try: an address changes when a database fails over.
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host(name)
         .await
-        .map_err(|error| Fault::new(Code::DatabaseDns, format!("the name {} is not known: {error}", endpoint.host)))?
+        .map_err(|error| {
+            Fault::new(Code::DatabaseDns, format!("the name {} is not known: {error}", endpoint.host))
+        })?
         .collect();
     let mut stream = TcpStream::connect(addresses.as_slice()).await.map_err(|error| {
         let code = match error.kind() {

@@ -115,7 +115,12 @@ impl Desired {
     ///
     /// # Errors
     /// A file of the job that cannot be read, with its path.
-    pub fn job_spec(&self, job: &Job, image_id: &str, store: &Store) -> Result<String, (PathBuf, std::io::Error)> {
+    pub fn job_spec(
+        &self,
+        job: &Job,
+        image_id: &str,
+        store: &Store,
+    ) -> Result<String, (PathBuf, std::io::Error)> {
         let mut files = Vec::with_capacity(job.files.len());
         for (inside, host) in &job.files {
             let content = std::fs::read(host).map_err(|error| (host.clone(), error))?;

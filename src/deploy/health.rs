@@ -50,7 +50,9 @@ impl Prober {
             .timeout(policy.probe)
             .user_agent(concat!("preview-agent/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| Fault::new(Code::Internal, format!("no HTTP client for health probes: {error}")))?;
+            .map_err(|error| {
+                Fault::new(Code::Internal, format!("no HTTP client for health probes: {error}"))
+            })?;
         Ok(Self { client, address: reachable(publish), timeout: policy.probe })
     }
 
@@ -171,7 +173,8 @@ pub async fn prove(
     if answered {
         Ok(held)
     } else {
-        let message = "the application answers 404 to /docs, /readyz and /health/db; name a path under `health`";
+        let message =
+            "the application answers 404 to /docs, /readyz and /health/db; name a path under `health`";
         Err(Fault::new(Code::HealthStatus, message))
     }
 }

@@ -146,7 +146,11 @@ impl Images<'_> {
         result.map_err(|error| if error.retryable() { Verdict::Again(error) } else { Verdict::Final(error) })
     }
 
-    async fn pull_as(&self, image: &ImageReference, login: Option<&Credentials>) -> Result<ImageReady, PullError> {
+    async fn pull_as(
+        &self,
+        image: &ImageReference,
+        login: Option<&Credentials>,
+    ) -> Result<ImageReady, PullError> {
         let stall: Duration = self.policy.stall;
         let (local, digest) = self
             .engine
@@ -173,7 +177,8 @@ fn ready(image: &ImageReference, local: LocalImage, digest: Option<String>) -> I
         local.repo_digests.iter().find_map(|known| known.strip_prefix(&prefix).map(str::to_owned))
     });
     let by_digest = digest.as_ref().map(|digest| format!("{}@{digest}", image.name()));
-    let reference = by_digest.filter(|name| local.repo_digests.contains(name)).unwrap_or_else(|| local.id.clone());
+    let reference =
+        by_digest.filter(|name| local.repo_digests.contains(name)).unwrap_or_else(|| local.id.clone());
     ImageReady { reference, id: local.id, digest, commit: None }
 }
 
@@ -181,6 +186,10 @@ fn ready(image: &ImageReference, local: LocalImage, digest: Option<String>) -> I
 fn builds_instead(code: Code) -> bool {
     !matches!(
         code,
-        Code::DiskFull | Code::DockerUnavailable | Code::DockerFailed | Code::DockerTooOld | Code::ImageNameInvalid
+        Code::DiskFull
+            | Code::DockerUnavailable
+            | Code::DockerFailed
+            | Code::DockerTooOld
+            | Code::ImageNameInvalid
     )
 }

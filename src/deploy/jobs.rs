@@ -81,13 +81,15 @@ impl Jobs<'_> {
         if done && !self.force && adopted.is_none() {
             return Ok(Done::Before);
         }
-        let used = if self.force { 0 } else { self.store.state().tries.get(&spec).map_or(0, |spent| spent.count) };
+        let used =
+            if self.force { 0 } else { self.store.state().tries.get(&spec).map_or(0, |spent| spent.count) };
         let tries = self.desired.job_tries;
         if used >= tries && adopted.is_none() {
             return Err(self.used_up(job, &spec));
         }
         let (first, max) = self.policy.job_wait;
-        let policy = retry::Policy { tries: tries - used.min(tries - 1), first, max, total: self.progress.left() };
+        let policy =
+            retry::Policy { tries: tries - used.min(tries - 1), first, max, total: self.progress.left() };
         let mut adopted = adopted;
         let result = retry::run(policy, async |attempt| {
             self.progress.attempt(phase, used + attempt, tries);
@@ -112,7 +114,9 @@ impl Jobs<'_> {
                 State::Running => {
                     tracing::info!(container = %container.name, "waiting for the job of an earlier run to end");
                     let end = timeout(self.progress.left(), self.engine.wait(&container.id)).await;
-                    end.map_err(|_| Fault::new(Code::MigrationTimeout, "a job of an earlier run does not end"))??;
+                    end.map_err(|_| {
+                        Fault::new(Code::MigrationTimeout, "a job of an earlier run does not end")
+                    })??;
                     self.engine.remove(&container.id).await?;
                 }
             }
@@ -201,7 +205,11 @@ impl Jobs<'_> {
             command: Some(job.command.clone()).filter(|command| !command.is_empty()),
             env,
             secret_names,
-            files: job.files.iter().map(|(inside, host)| (host.display().to_string(), inside.clone())).collect(),
+            files: job
+                .files
+                .iter()
+                .map(|(inside, host)| (host.display().to_string(), inside.clone()))
+                .collect(),
             publish: None,
             memory: app.memory,
         }

@@ -75,7 +75,13 @@ struct Ready {
 
 /// Carries out one run, already begun in the reporter under this id, and
 /// returns its outcome. `force` runs jobs and the migration again.
-pub async fn run(agent: &mut Agent, loaded: &Loaded, id: &str, force: bool, cut: watch::Receiver<Cut>) -> Outcome {
+pub async fn run(
+    agent: &mut Agent,
+    loaded: &Loaded,
+    id: &str,
+    force: bool,
+    cut: watch::Receiver<Cut>,
+) -> Outcome {
     let began = Instant::now();
     let progress = Progress {
         reporter: agent.reporter.clone(),
@@ -100,7 +106,8 @@ async fn phases(
     force: bool,
     moved: &mut Migrated,
 ) -> Result<Ready, Stop> {
-    let (desired, engine) = progress.phase(PhaseName::Resolve, Reload::Cuts, resolve(agent, config, progress)).await?;
+    let (desired, engine) =
+        progress.phase(PhaseName::Resolve, Reload::Cuts, resolve(agent, config, progress)).await?;
     let images = Images {
         engine: &engine,
         progress,
@@ -121,7 +128,11 @@ async fn phases(
 }
 
 /// Instance facts, Docker and parameters; the first two at the same time.
-async fn resolve(agent: &mut Agent, config: &Config, progress: &Progress) -> Result<(Desired, Engine), Fault> {
+async fn resolve(
+    agent: &mut Agent,
+    config: &Config,
+    progress: &Progress,
+) -> Result<(Desired, Engine), Fault> {
     let scope = Scope::new(agent.store.folder());
     let patience = agent.policy.docker_patience.min(progress.left());
     let (facts, engine) =
@@ -166,7 +177,7 @@ fn report_to(agent: &mut Agent, config: &Config, facts: &Facts) {
     match name.and_then(|name| aws.map(|aws| (name, aws))) {
         Ok((name, _)) if agent.parameter.as_ref() == Some(&name) => {}
         Ok((name, aws)) => {
-            agent.reporter.attach_parameter(sender(aws, &name));
+            agent.reporter.attach_parameter(parameter_sender(aws, &name));
             agent.parameter = Some(name);
         }
         Err(words) => {
@@ -176,7 +187,9 @@ fn report_to(agent: &mut Agent, config: &Config, facts: &Facts) {
     }
 }
 
-fn sender(aws: &Aws, name: &str) -> Parameter {
+/// What writes the status to the parameter with this name.
+#[must_use]
+pub fn parameter_sender(aws: &Aws, name: &str) -> Parameter {
     let parameters = Arc::new(aws.parameters());
     let name: Arc<str> = name.into();
     Parameter::spawn(move |json: String| {
@@ -251,10 +264,12 @@ async fn migrate(
         images
     };
     let reporter = agent.reporter.clone();
-    let mut jobs = Jobs { engine, progress, policy: &agent.policy, store: &mut agent.store, run: id, desired, force };
+    let mut jobs =
+        Jobs { engine, progress, policy: &agent.policy, store: &mut agent.store, run: id, desired, force };
     let mut kept = true;
     for (job, image) in desired.jobs.iter().zip(&images) {
-        let done = progress.phase(PhaseName::Jobs, Reload::Waits, jobs.run(PhaseName::Jobs, job, image)).await?;
+        let done =
+            progress.phase(PhaseName::Jobs, Reload::Waits, jobs.run(PhaseName::Jobs, job, image)).await?;
         kept &= done == Done::Before;
     }
     if kept && !desired.jobs.is_empty() {

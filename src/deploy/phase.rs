@@ -138,7 +138,10 @@ impl Progress {
 
     fn out_of_time(&self, name: PhaseName) -> Fault {
         let seconds = self.deadline.saturating_duration_since(self.began).as_secs();
-        Fault::new(Code::DeadlineExceeded, format!("the run's {seconds} s were over in the phase {}", name.name()))
+        Fault::new(
+            Code::DeadlineExceeded,
+            format!("the run's {seconds} s were over in the phase {}", name.name()),
+        )
     }
 }
 

@@ -21,7 +21,11 @@ const VALUE_MAX: u64 = 64 * 1024;
 ///
 /// # Errors
 /// One fault that names every value that could not be had.
-pub async fn resolve(config: &Config, facts: &Facts, redactor: &Redactor) -> Result<(Desired, Vec<String>), Fault> {
+pub async fn resolve(
+    config: &Config,
+    facts: &Facts,
+    redactor: &Redactor,
+) -> Result<(Desired, Vec<String>), Fault> {
     let mut resolver = Resolver {
         facts,
         redactor,
@@ -171,7 +175,8 @@ impl Resolver<'_> {
             Ok(url) => {
                 self.redactor.learn(url.url().expose_secret());
                 if let Some(password) = url.password() {
-                    let known = self.redactor.learn_login(url.user().unwrap_or_default(), password.expose_secret());
+                    let known =
+                        self.redactor.learn_login(url.user().unwrap_or_default(), password.expose_secret());
                     self.note_short("the database password", known);
                 }
                 Some(url)
@@ -188,7 +193,8 @@ impl Resolver<'_> {
         for (host, login) in &config.registries {
             let username = self.value(&format!("registries.{host}.username"), &login.username);
             let password = self.value(&format!("registries.{host}.password"), &login.password);
-            let empty = |text: &Option<SecretString>| text.as_ref().is_none_or(|t| t.expose_secret().is_empty());
+            let empty =
+                |text: &Option<SecretString>| text.as_ref().is_none_or(|t| t.expose_secret().is_empty());
             if empty(&username) || empty(&password) {
                 self.notes.push(format!("{host}: no user name or password, so anonymous"));
             } else if let (Some(username), Some(password)) = (username, password) {
@@ -219,7 +225,8 @@ impl Resolver<'_> {
             }
             Err(error) => {
                 let fault = Fault::from(error);
-                let code = if fault.code == Code::ParameterDenied { Code::RegistryDenied } else { fault.code };
+                let code =
+                    if fault.code == Code::ParameterDenied { Code::RegistryDenied } else { fault.code };
                 self.faults.push(Fault { code, ..fault });
             }
         }
@@ -286,14 +293,19 @@ impl Resolver<'_> {
         let found = match &value.from {
             ValueSource::Literal(text) => return self.text(field, text).map(SecretString::from),
             ValueSource::Env(name) => std::env::var(name).map_err(|_| {
-                Fault::new(Code::CredentialMissing, format!("{field}: the environment variable {name} is not set"))
+                Fault::new(
+                    Code::CredentialMissing,
+                    format!("{field}: the environment variable {name} is not set"),
+                )
             }),
             ValueSource::File(path) => read_value(field, path),
             ValueSource::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
                 Some(folder) => read_value(field, &Path::new(&folder).join(name)),
                 None => Err(Fault::new(
                     Code::CredentialMissing,
-                    format!("{field}: there is no systemd credential {name} (CREDENTIALS_DIRECTORY is not set)"),
+                    format!(
+                        "{field}: there is no systemd credential {name} (CREDENTIALS_DIRECTORY is not set)"
+                    ),
                 )),
             },
             ValueSource::Ssm(_) => self.from_store(field, value).map(|text| text.expose_secret().to_owned()),
@@ -335,7 +347,8 @@ impl Resolver<'_> {
 
     fn note_short(&mut self, what: &str, known: bool) {
         if !known {
-            let note = format!("{what} is shorter than {} characters and is not masked", crate::redact::SHORTEST);
+            let note =
+                format!("{what} is shorter than {} characters and is not masked", crate::redact::SHORTEST);
             if !self.notes.contains(&note) {
                 self.notes.push(note);
             }
@@ -344,9 +357,8 @@ impl Resolver<'_> {
 }
 
 fn read_value(field: &str, path: &Path) -> Result<String, Fault> {
-    let missing = |words: String| {
-        Fault::new(Code::CredentialMissing, format!("{field}: {}: {words}", path.display()))
-    };
+    let missing =
+        |words: String| Fault::new(Code::CredentialMissing, format!("{field}: {}: {words}", path.display()));
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| missing(error.to_string()))?;
     file.take(VALUE_MAX + 1).read_to_end(&mut bytes).map_err(|error| missing(error.to_string()))?;

@@ -21,7 +21,11 @@ const SPEC: &str = "preview-agent.spec";
 ///
 /// # Errors
 /// What kept the source or the image from being had.
-pub(super) async fn build(images: &Images<'_>, source: &Source, desired: &Desired) -> Result<ImageReady, Fault> {
+pub(super) async fn build(
+    images: &Images<'_>,
+    source: &Source,
+    desired: &Desired,
+) -> Result<ImageReady, Fault> {
     let limit = desired.deadlines.build.min(images.progress.left());
     let work = async {
         if let Some(commit) = full_commit(&source.reference)
@@ -56,7 +60,11 @@ async fn fetch(images: &Images<'_>, source: &Source, limit: std::time::Duration)
         dockerfile: source.dockerfile.clone(),
     };
     let limits = Limits::default();
-    let limits = Limits { retry: retry::Policy { total: limit, ..limits.retry }, stall: images.policy.stall, ..limits };
+    let limits = Limits {
+        retry: retry::Policy { total: limit, ..limits.retry },
+        stall: images.policy.stall,
+        ..limits
+    };
     let reporter = &images.progress.reporter;
     let fetched = github::fetch(&request, images.store.folder(), &limits, |progress| {
         reporter.progress(|document| {
@@ -102,7 +110,11 @@ async fn build_archive(
 }
 
 /// An image that was built from the same commit in the same way.
-async fn built_before(images: &Images<'_>, source: &Source, commit: &str) -> Result<Option<ImageReady>, Fault> {
+async fn built_before(
+    images: &Images<'_>,
+    source: &Source,
+    commit: &str,
+) -> Result<Option<ImageReady>, Fault> {
     if commit.is_empty() {
         return Ok(None);
     }

@@ -47,7 +47,12 @@ impl Swap<'_> {
     ///
     /// # Errors
     /// What kept it from starting; the old one is still stopped then, see [`Swap::restore`].
-    pub async fn start(&self, desired: &Desired, image: &ImageReady, store: &Store) -> Result<Started, Fault> {
+    pub async fn start(
+        &self,
+        desired: &Desired,
+        image: &ImageReady,
+        store: &Store,
+    ) -> Result<Started, Fault> {
         let spec = desired.app_spec(&image.id, store);
         let found = self.engine.containers(Role::App).await?;
         let same = |container: &&Container| container.spec == spec;
@@ -56,7 +61,11 @@ impl Swap<'_> {
                 self.stop_all(found.iter().filter(|other| other.id != kept.id)).await?;
                 self.engine.start(&kept.id).await?;
             }
-            return Ok(Started { id: kept.id.clone(), name: kept.name.clone(), kept: kept.state == State::Running });
+            return Ok(Started {
+                id: kept.id.clone(),
+                name: kept.name.clone(),
+                kept: kept.state == State::Running,
+            });
         }
         // A crash between start and proof leaves the successor running: go on with it.
         let adopted = found.iter().find(|container| same(container) && container.state == State::Running);
@@ -184,11 +193,8 @@ impl Swap<'_> {
 /// The fault of an application that ended.
 #[must_use]
 pub fn exit_fault(exit: ExitStatus, tail: &str) -> Fault {
-    let code = if exit.out_of_memory {
-        Code::AppOomKilled
-    } else {
-        cause_in(tail).unwrap_or(Code::AppExited)
-    };
+    let code =
+        if exit.out_of_memory { Code::AppOomKilled } else { cause_in(tail).unwrap_or(Code::AppExited) };
     let last = tail.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no output");
     let memory = if exit.out_of_memory { ", out of memory" } else { "" };
     let message = format!("the application ended with exit code {}{memory}: {last}", exit.code);

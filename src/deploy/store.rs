@@ -126,12 +126,8 @@ impl Store {
         };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(wrap("create", folder))?;
         let path = folder.join(LOCK);
-        let lock = File::options()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(wrap("open", &path))?;
+        let lock =
+            File::options().create(true).append(true).mode(0o600).open(&path).map_err(wrap("open", &path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(folder.to_owned())),

@@ -55,9 +55,10 @@ pub fn is_final(code: Code) -> bool {
 
 /// `relation "tasks" does not exist`
 fn missing_relation(output: &str) -> bool {
-    output.split("relation \"").skip(1).any(|rest| {
-        rest.split_once('"').is_some_and(|(_, after)| after.starts_with(" does not exist"))
-    })
+    output
+        .split("relation \"")
+        .skip(1)
+        .any(|rest| rest.split_once('"').is_some_and(|(_, after)| after.starts_with(" does not exist")))
 }
 
 /// The revisions that alembic moved through: before the first step and after
@@ -100,7 +101,10 @@ mod tests {
         for (output, code) in [
             ("psycopg.errors.UndefinedTable: relation \"tasks\" does not exist", Code::RelationMissing),
             ("ERROR:  relation \"tasks\" does not exist\nLINE 1: SELECT", Code::RelationMissing),
-            ("FAILED: Multiple head revisions are present for given argument 'head'", Code::MigrationMultipleHeads),
+            (
+                "FAILED: Multiple head revisions are present for given argument 'head'",
+                Code::MigrationMultipleHeads,
+            ),
             ("FAILED: Can't locate revision identified by 'deadbeef'", Code::MigrationRevisionUnknown),
             (
                 "connection to server at \"10.0.0.5\", port 5432 failed: FATAL:  password authentication failed for user \"app\"",

@@ -115,8 +115,10 @@ impl Engine {
         labels.insert(SECRETS.to_owned(), request.secret_names.join(","));
         let port = request.publish.map(|(_, port)| format!("{port}/tcp"));
         let bindings = request.publish.zip(port.clone()).map(|((publish, _), port)| {
-            let binding =
-                PortBinding { host_ip: Some(publish.ip.to_string()), host_port: Some(publish.port.to_string()) };
+            let binding = PortBinding {
+                host_ip: Some(publish.ip.to_string()),
+                host_port: Some(publish.port.to_string()),
+            };
             HashMap::from([(port, Some(vec![binding]))])
         });
         let name = self.scope.name();
@@ -128,7 +130,9 @@ impl Engine {
             labels: Some(labels),
             exposed_ports: port.map(|port| vec![port]),
             host_config: Some(HostConfig {
-                binds: Some(request.files.into_iter().map(|(host, inside)| format!("{host}:{inside}:ro")).collect()),
+                binds: Some(
+                    request.files.into_iter().map(|(host, inside)| format!("{host}:{inside}:ro")).collect(),
+                ),
                 port_bindings: bindings,
                 memory: request.memory.and_then(|bytes| i64::try_from(bytes).ok()),
                 network_mode: Some(name.clone()),
@@ -190,7 +194,9 @@ impl Engine {
         match answers.next().await {
             Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => {}
             Some(Err(error)) => return Err(Error::from_bollard("wait for the container", error)),
-            None => return Err(Error::Unavailable { message: "the connection ended while waiting".to_owned() }),
+            None => {
+                return Err(Error::Unavailable { message: "the connection ended while waiting".to_owned() });
+            }
         }
         Ok(self.inspect(id).await?.map(|container| container.exit).unwrap_or_default())
     }
@@ -200,8 +206,11 @@ impl Engine {
     /// # Errors
     /// Whatever the engine says.
     pub async fn containers(&self, role: Role) -> Result<Vec<Container>, Error> {
-        let options =
-            ListContainersOptions { all: true, filters: Some(self.scope.filter(Some(role))), ..Default::default() };
+        let options = ListContainersOptions {
+            all: true,
+            filters: Some(self.scope.filter(Some(role))),
+            ..Default::default()
+        };
         let mut listed = bounded("list containers", self.docker.list_containers(Some(options))).await?;
         listed.sort_by_key(|container| std::cmp::Reverse(container.created));
         let mut found = Vec::with_capacity(listed.len());

@@ -15,7 +15,11 @@ const STALL: Duration = Duration::from_secs(10);
 impl Engine {
     /// Follows a container's output, from its beginning or its last `last` lines,
     /// until the container ends. The caller bounds it in time.
-    pub fn follow_logs(&self, id: &str, last: Option<u32>) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
+    pub fn follow_logs(
+        &self,
+        id: &str,
+        last: Option<u32>,
+    ) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
         self.logs(id, last, true)
     }
 
@@ -30,12 +34,19 @@ impl Engine {
             match timeout(STALL, logs.next()).await {
                 Ok(Some(chunk)) => chunks.push(chunk?),
                 Ok(None) => return Ok(chunks),
-                Err(_) => return Err(Error::Timeout { what: format!("read the logs of {id}"), after: STALL }),
+                Err(_) => {
+                    return Err(Error::Timeout { what: format!("read the logs of {id}"), after: STALL });
+                }
             }
         }
     }
 
-    fn logs(&self, id: &str, last: Option<u32>, follow: bool) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
+    fn logs(
+        &self,
+        id: &str,
+        last: Option<u32>,
+        follow: bool,
+    ) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
         let options = LogsOptions {
             follow,
             stdout: true,

@@ -62,9 +62,7 @@ impl Engine {
         let host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
         let socket = host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
         if !socket.starts_with("unix://") && !socket.starts_with('/') {
-            return Err(Error::Unavailable {
-                message: format!("DOCKER_HOST={socket} is not a unix socket"),
-            });
+            return Err(Error::Unavailable { message: format!("DOCKER_HOST={socket} is not a unix socket") });
         }
         let docker = Docker::connect_with_unix(&socket, REQUEST.as_secs(), API_DEFAULT_VERSION)
             .map_err(|error| Error::from_bollard(what, error))?

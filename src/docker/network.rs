@@ -26,7 +26,8 @@ impl Engine {
             labels: Some(self.scope.labels("network", "")),
             ..NetworkCreateRequest::default()
         };
-        let created = bounded(&format!("create the network {name}"), self.docker.create_network(request)).await?;
+        let created =
+            bounded(&format!("create the network {name}"), self.docker.create_network(request)).await?;
         Ok(created.id)
     }
 
@@ -53,6 +54,9 @@ impl Engine {
 /// Endpoint settings that join the network when the container is created.
 pub(super) fn join(network: &str) -> bollard::models::NetworkingConfig {
     bollard::models::NetworkingConfig {
-        endpoints_config: Some(HashMap::from([(network.to_owned(), bollard::models::EndpointSettings::default())])),
+        endpoints_config: Some(HashMap::from([(
+            network.to_owned(),
+            bollard::models::EndpointSettings::default(),
+        )])),
     }
 }

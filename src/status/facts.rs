@@ -81,13 +81,13 @@ pub struct Image {
     /// What the reference stood for: `sha256:…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// Where the image came from, or is coming from.
+    /// Where the image came from; absent until it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ImageSource>,
     /// The commit it was built from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Why it was built and not pulled.
+    /// Why it is built and not pulled; set before the build begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_built: Option<String>,
     /// How far the transfer has come.

@@ -19,7 +19,10 @@ pub fn verdict(document: &Document) -> String {
         Outcome::Superseded => superseded(document),
         Outcome::Ready => ready(document),
     };
-    let notes = document.notes.iter().map(|note| format!("; {note}")).collect::<String>();
+    let notes = match document.notes.as_slice() {
+        [] => String::new(),
+        notes => format!(" ({})", notes.join("; ")),
+    };
     keep_start(&one_line(&format!("{line}{notes}")), MAX_VERDICT).into_owned()
 }
 
@@ -51,7 +54,7 @@ fn activity(document: &Document, phase: PhaseName) -> String {
     let image = &document.image;
     match phase {
         PhaseName::Resolve => "reading identity and parameters".to_owned(),
-        PhaseName::Image if image.source == Some(ImageSource::Built) => {
+        PhaseName::Image if image.why_built.is_some() => {
             let commit = image.commit.as_deref().map(|commit| format!(" from commit {}", short(commit)));
             format!("building image{}", commit.unwrap_or_default())
         }
@@ -92,7 +95,7 @@ fn troubled(document: &Document) -> String {
     let state = document.service.state;
     let Some(cause) = &document.service.cause else { return format!("{state}: {}", serves(document)) };
     let code = cause.code.map(|code| format!("{code}: ")).unwrap_or_default();
-    let hint = cause.code.map(|code| format!("; {}", code.hint())).unwrap_or_default();
+    let hint = cause.code.map(|code| format!(". {}", code.hint())).unwrap_or_default();
     format!("{state}: {}: {code}{}{hint}", cause.class, keep_start(&cause.message, MAX_MESSAGE))
 }
 
@@ -117,7 +120,7 @@ fn named(serving: &Serving) -> String {
 /// What the run did on its way to ready.
 fn deeds(document: &Document) -> String {
     let mut deeds = String::new();
-    if let Some(why) = &document.image.why_built {
+    if let (Some(ImageSource::Built), Some(why)) = (document.image.source, &document.image.why_built) {
         deeds += &format!(", built because {}", keep_start(why, MAX_MESSAGE));
     }
     if let Some(migration) = document.migration.as_ref().filter(|m| m.state == PhaseState::Done) {
@@ -138,7 +141,7 @@ fn failed(document: &Document, outcome: &str) -> String {
     let FaultReport { code, class, message, hint, .. } = fault;
     let phase = fault.phase.or(document.run.phase).map(|phase| format!(" in {phase}")).unwrap_or_default();
     let message = keep_start(message, MAX_MESSAGE);
-    format!("{outcome}{phase}: {code} ({class}): {message}{}; {hint}", rest(document))
+    format!("{outcome}{phase}: {code} ({class}): {message}{}. {hint}", rest(document))
 }
 
 /// What a failed run left behind.

@@ -5,15 +5,17 @@ mod signals;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::sync::watch::Sender;
 
 pub use signals::{Signal, Signals};
 
 use crate::config::{self, Loaded};
+use crate::deploy::store::Store;
 use crate::deploy::{self, Agent, Cut};
 use crate::status::systemd::Systemd;
-use crate::status::{Outcome, Run, ServiceState};
+use crate::status::{Outcome, Reporter, Run, ServiceState, Timestamp};
 
 /// What to do besides deploying the configuration.
 #[derive(Debug, Clone)]
@@ -47,14 +49,19 @@ pub async fn drive(
             After::Deploy(next, next_id) => Some((next, next_id)),
             After::Watch if options.once => return outcome,
             After::Watch => match watch_until_reload(agent, options, signals, systemd).await {
-                Some(next) => Some((next, new_run_id(agent))),
+                Some(next) => Some((next, new_run_id(&mut agent.store))),
                 None => return outcome,
             },
         };
         if let Some((next, next_id)) = next {
             id = next_id;
             loaded = next;
-            agent.reporter.begin_run(new_run(agent, &loaded, &id));
+            agent.reporter.begin_run(new_run(
+                &agent.store,
+                agent.reporter.now(),
+                loaded.config.deadline,
+                &id,
+            ));
         }
     }
 }
@@ -77,7 +84,7 @@ async fn deploy_once(
 ) -> (Outcome, After) {
     let (cutter, cut) = tokio::sync::watch::channel(Cut::No);
     let reporter = agent.reporter.clone();
-    let next_id = peek_run_id(agent);
+    let next_id = peek_run_id(&agent.store);
     let mut after = After::Watch;
     let outcome = {
         let mut run = std::pin::pin!(deploy::run(agent, loaded, id, force, cut));
@@ -144,7 +151,7 @@ async fn watch_until_reload(
 }
 
 /// Reads the configuration again; a bad one changes nothing and is told.
-fn reload(reporter: &crate::status::Reporter, path: &Path, systemd: &Systemd) -> Option<Loaded> {
+fn reload(reporter: &Reporter, path: &Path, systemd: &Systemd) -> Option<Loaded> {
     systemd.reloading();
     let loaded = config::load(path);
     systemd.ready();
@@ -163,36 +170,28 @@ fn reload(reporter: &crate::status::Reporter, path: &Path, systemd: &Systemd) ->
 }
 
 /// The next run's id, counted in the state folder.
-pub fn new_run_id(agent: &mut Agent) -> String {
-    let id = peek_run_id(agent);
-    agent.store.update(|state| state.sequence += 1);
+pub fn new_run_id(store: &mut Store) -> String {
+    let id = peek_run_id(store);
+    store.update(|state| state.sequence += 1);
     id
 }
 
-fn peek_run_id(agent: &Agent) -> String {
-    format!("{}-{:06x}", agent.store.state().sequence + 1, fastrand::u32(..0x100_0000))
+fn peek_run_id(store: &Store) -> String {
+    format!("{}-{:06x}", store.state().sequence + 1, fastrand::u32(..0x100_0000))
 }
 
 /// A run as it begins.
 #[must_use]
-pub fn new_run(agent: &Agent, loaded: &Loaded, id: &str) -> Run {
-    let started = agent.reporter.now();
-    run_at(started, agent.store.state().sequence, loaded, id)
-}
-
-/// A run that begins at this time.
-#[must_use]
-pub fn run_at(started: crate::status::Timestamp, sequence: u64, loaded: &Loaded, id: &str) -> Run {
-    let seconds = u32::try_from(loaded.config.deadline.as_secs()).unwrap_or(u32::MAX);
+pub fn new_run(store: &Store, started: Timestamp, deadline: Duration, id: &str) -> Run {
     Run {
         id: id.to_owned(),
-        sequence,
+        sequence: store.state().sequence,
         deployment: None,
         outcome: Outcome::InProgress,
         phase: None,
         started,
         finished: None,
-        deadline: Some(started.plus(seconds)),
+        deadline: Some(started.plus(u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX))),
         superseded_by: None,
     }
 }

@@ -4,6 +4,10 @@
 //! six hours are over, reads bodies of any size, and does not tell a service
 //! that is not there from one whose answers are lost on the way.
 
+mod error;
+
+pub use error::ImdsError;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
@@ -12,17 +16,21 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use super::error::innermost;
 use crate::retry::{self, Policy, Verdict};
 
-/// Limit of one connect and of one wait for bytes.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Limit of one connect.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Limit of one wait for bytes. The client counts the connect into the first
+/// wait, so it must be the longer one, else the two cannot be told apart.
+const READ: Duration = Duration::from_millis(1500);
 /// Limit of one request, against a body that trickles.
 const REQUEST: Duration = Duration::from_secs(5);
 /// Waits are short so that four tries at nobody end within five seconds.
 const POLICY: Policy = Policy {
     tries: 4,
-    first: Duration::from_millis(100),
-    max: Duration::from_millis(400),
+    first: Duration::from_millis(50),
+    max: Duration::from_millis(200),
     total: Duration::from_secs(30),
 };
 /// An answer that asks for patience (5xx, throttled) gets this much at least.
@@ -38,62 +46,6 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(120);
 
 const TOKEN_PATH: &str = "latest/api/token";
 const IDENTITY_PATH: &str = "latest/dynamic/instance-identity/document";
-
-/// Why the metadata service gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ImdsError {
-    /// Nothing answers at the address: not EC2, or no route to it.
-    #[error("the metadata service at {endpoint} does not answer: {reason}")]
-    Unreachable {
-        /// Base address asked.
-        endpoint: String,
-        /// What happened on the way.
-        reason: String,
-    },
-    /// TCP connects, yet the token never comes: on EC2 the sign of a response
-    /// hop limit that is too low for where this process runs.
-    #[error(
-        "the metadata service at {endpoint} accepts connections but its token does not arrive (response hop limit)"
-    )]
-    TokenLost {
-        /// Base address asked.
-        endpoint: String,
-    },
-    /// Switched off for this instance (`HttpEndpoint=disabled`), or not allowed.
-    #[error("the metadata service at {endpoint} forbids {path} (HTTP 403)")]
-    Forbidden {
-        /// Base address asked.
-        endpoint: String,
-        /// Path asked for.
-        path: String,
-    },
-    /// Another refusal, still there after the last try.
-    #[error("the metadata service at {endpoint} answers HTTP {status} to {path}")]
-    Status {
-        /// Base address asked.
-        endpoint: String,
-        /// Path asked for.
-        path: String,
-        /// HTTP status.
-        status: u16,
-    },
-    /// An answer that is none: not the form expected, empty, or too large.
-    #[error("the metadata service at {endpoint} gives no usable answer to {path}: {reason}")]
-    Malformed {
-        /// Base address asked.
-        endpoint: String,
-        /// Path asked for.
-        path: String,
-        /// What is wrong with it; never the body itself.
-        reason: &'static str,
-    },
-    /// The address given for the service is no URL.
-    #[error("`{endpoint}` is not an address of a metadata service")]
-    Endpoint {
-        /// What was given.
-        endpoint: String,
-    },
-}
 
 /// What the instance knows of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -163,8 +115,8 @@ impl Imds {
             .no_proxy() // a PUT that a proxy forwards is refused
             .redirect(reqwest::redirect::Policy::none())
             .tls_certs_only([]) // plain HTTP: must work on a machine without CA certificates
-            .connect_timeout(PATIENCE)
-            .read_timeout(PATIENCE)
+            .connect_timeout(CONNECT)
+            .read_timeout(READ)
             .timeout(REQUEST)
             .build()
             .map_err(|_| wrong())?;
@@ -339,15 +291,10 @@ impl Instance {
     }
 }
 
-/// The innermost cause, which is the one a person can act on.
 fn reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        let what = if error.is_connect() { "connecting" } else { "waiting for the answer" };
-        return format!("timed out {what}");
+    if !error.is_timeout() {
+        return innermost(error).to_string();
     }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
+    let what = if error.is_connect() { "connecting" } else { "waiting for the answer" };
+    format!("timed out {what}")
 }

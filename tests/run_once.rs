@@ -1,0 +1,43 @@
+//! `agent run --once` on real parts: engine, registry, PostgreSQL, the sample application.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use support::world::{World, docker};
+
+#[test]
+fn a_first_boot_ends_with_a_healthy_migrated_application() {
+    let world = World::new();
+    let ran = world.run_once(&world.config("good", ""));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.status["run"]["outcome"], "ready");
+    assert_eq!(ran.status["service"]["state"], "up");
+    assert_eq!(ran.status["image"]["source"], "pulled");
+    assert_eq!(ran.status["migration"]["to"], "0002");
+    assert_eq!(world.sql("SELECT count(*) FROM tasks"), "4");
+    assert_eq!(world.containers("app").len(), 1);
+    assert_eq!(world.containers("migrate").len(), 0);
+}
+
+#[test]
+fn the_parameter_is_byte_for_byte_the_file() {
+    let world = World::new();
+    world.run_once(&world.config("good", ""));
+    assert_eq!(world.ssm.value("/test/status").unwrap().into_bytes(), world.status_bytes());
+}
+
+#[test]
+fn a_second_run_on_a_converged_machine_touches_no_container() {
+    let world = World::new();
+    world.run_once(&world.config("good", ""));
+    let before =
+        docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &world.containers("app")[0]]);
+    let ran = world.run_once(&world.config("good", ""));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let after = docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &world.containers("app")[0]]);
+    assert_eq!(before, after);
+    let kept: Vec<&str> =
+        ran.status["phases"].as_array().unwrap().iter().map(|p| p["state"].as_str().unwrap()).collect();
+    assert_eq!(kept, ["done", "done", "done", "skipped", "kept", "kept", "done"]);
+}

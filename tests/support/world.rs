@@ -1,0 +1,389 @@
+//! One agent in a world of its own: folders, parameter store, metadata
+//! service, database and port. The engine, the registry and PostgreSQL are
+//! real; whatever the agent made there is gone when the world is dropped.
+//!
+//! Every document the agent shows is held against the schema, and every place
+//! it writes to is searched for the canaries: in every test, without asking.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use serde_json::Value;
+
+use super::imds::FakeImds;
+use super::peers::{Peers, peers};
+use super::ssm::FakeSsm;
+
+/// How long anything that a test waits for may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = serde_json::from_str(include_str!("../../schemas/status.v1.json")).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+});
+
+pub struct World {
+    folder: tempfile::TempDir,
+    pub ssm: FakeSsm,
+    pub imds: FakeImds,
+    pub port: u16,
+    pub database: String,
+    env: HashMap<String, String>,
+    canaries: Vec<String>,
+    images: Vec<String>,
+}
+
+/// How a finished agent ended.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stderr: String,
+    pub status: Value,
+}
+
+impl World {
+    /// A world with an empty database of its own.
+    pub fn new() -> Self {
+        let peers = peers();
+        let folder = tempfile::Builder::new().prefix("preview-agent-test-").tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let database = format!("test_{:08x}", fastrand::u32(..));
+        psql("postgres", &format!("CREATE DATABASE {database}"));
+        let (ssm, imds) = (FakeSsm::start(), FakeImds::start());
+        let env = HashMap::from([
+            ("RUNTIME_DIRECTORY".to_owned(), folder.path().join("run").display().to_string()),
+            ("STATE_DIRECTORY".to_owned(), folder.path().join("state").display().to_string()),
+            ("AWS_ENDPOINT_URL_SSM".to_owned(), ssm.endpoint()),
+            ("AWS_ENDPOINT_URL_ECR".to_owned(), ssm.endpoint()),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT".to_owned(), imds.endpoint()),
+            ("PATH".to_owned(), std::env::var("PATH").unwrap()),
+        ]);
+        let mut world =
+            Self { folder, ssm, imds, port, database, env, canaries: Vec::new(), images: Vec::new() };
+        world.secret("/test/registry-password", &peers.registry_password);
+        world.secret("/test/database-password", &peers.postgres_password);
+        world.secret("/test/dsn", "https://canary-of-the-dsn@sentry.invalid/42");
+        world
+    }
+
+    /// A parameter whose value must never show anywhere.
+    pub fn secret(&mut self, name: &str, value: &str) {
+        self.ssm.set(name, value);
+        self.canaries.push(value.to_owned());
+    }
+
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn config_path(&self) -> PathBuf {
+        self.path("config.yaml")
+    }
+
+    pub fn write_config(&self, text: &str) {
+        fs::write(self.config_path(), text).unwrap();
+    }
+
+    /// The sample application with this tag, from the private registry, and
+    /// whatever else the test wants (whole top-level keys).
+    pub fn config(&self, tag: &str, more: &str) -> String {
+        let Peers { registry, registry_user, .. } = peers();
+        let app = if more.contains("app:") { String::new() } else { self.app("") };
+        let database = if more.contains("database:") { String::new() } else { self.database_block() };
+        format!(
+            "image: {registry}/acme/tasks-api:{tag}\n\
+             registries:\n  {registry}: {{ username: {registry_user}, password: {{ ssm: /test/registry-password }} }}\n\
+             report: {{ parameter: /test/status }}\n{database}{app}{more}\n"
+        )
+    }
+
+    /// An `app` block that publishes the world's port, with more keys (indented by two).
+    pub fn app(&self, more: &str) -> String {
+        format!(
+            "app:\n  publish: \"127.0.0.1:{}\"\n  env:\n    SENTRY_DSN: {{ ssm: /test/dsn, optional: true }}\n{more}",
+            self.port
+        )
+    }
+
+    pub fn database_block(&self) -> String {
+        let Peers { postgres_host, postgres_port, postgres_user, .. } = peers();
+        format!(
+            "database:\n  host: {postgres_host}\n  port: {postgres_port}\n  name: {}\n  user: {postgres_user}\n  \
+             password: {{ ssm: /test/database-password }}\n",
+            self.database
+        )
+    }
+
+    /// A query on the world's database; rows as psql prints them, unaligned.
+    pub fn sql(&self, query: &str) -> String {
+        psql(&self.database, query)
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agent"));
+        command.args(args).env_clear().envs(&self.env).stdin(Stdio::null());
+        command
+    }
+
+    /// `agent run --once` with the configuration, to its end.
+    pub fn run_once(&self, config: &str) -> Ran {
+        self.write_config(config);
+        self.run_args(&["run", "--once", "--config", self.config_path().to_str().unwrap()])
+    }
+
+    pub fn run_args(&self, args: &[&str]) -> Ran {
+        let output = self.command(args).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        self.scan("stderr", &stderr);
+        Ran { code: output.status.code(), stderr, status: self.status().unwrap_or(Value::Null) }
+    }
+
+    /// `agent run` with the configuration, in the background.
+    pub fn start(&self, config: &str) -> Running<'_> {
+        self.write_config(config);
+        let log = fs::File::options().create(true).append(true).open(self.path("stderr")).unwrap();
+        let child = self
+            .command(&["run", "--config", self.config_path().to_str().unwrap()])
+            .stderr(log)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Running { world: self, child }
+    }
+
+    /// The status file, held against the schema.
+    pub fn status(&self) -> Option<Value> {
+        let bytes = fs::read(self.path("run/status.json")).ok()?;
+        Some(self.valid(&bytes))
+    }
+
+    pub fn status_bytes(&self) -> Vec<u8> {
+        fs::read(self.path("run/status.json")).unwrap()
+    }
+
+    fn valid(&self, bytes: &[u8]) -> Value {
+        assert!(bytes.len() <= 2300, "a status of {} bytes", bytes.len());
+        let text = std::str::from_utf8(bytes).unwrap();
+        let document: Value = serde_json::from_str(text).unwrap();
+        if let Err(error) = SCHEMA.validate(&document) {
+            panic!("not valid under the schema: {error} in {text}");
+        }
+        self.scan("status", text);
+        document
+    }
+
+    /// The parameter's documents, oldest first, each valid and one that the file held.
+    pub fn written(&self) -> Vec<Value> {
+        self.ssm.writes().iter().map(|write| self.valid(write.value.as_bytes())).collect()
+    }
+
+    /// Ids of the agent's containers with this role, running or not.
+    pub fn containers(&self, role: &str) -> Vec<String> {
+        let filter = format!("label=preview-agent.role={role}");
+        lines(&docker(&["ps", "-aq", "--no-trunc", "--filter", &self.scope_filter(), "--filter", &filter]))
+    }
+
+    fn scope_filter(&self) -> String {
+        format!("label=preview-agent.scope={}", self.path("state").display())
+    }
+
+    /// An image that the test made or made the agent pull, removed at the end.
+    pub fn image(&mut self, name: &str) {
+        self.images.push(name.to_owned());
+    }
+
+    /// Fails if a canary stands in the text in any encoding.
+    pub fn scan(&self, place: &str, text: &str) {
+        for canary in &self.canaries {
+            for encoded in encodings(canary) {
+                assert!(!text.contains(&encoded), "{place} shows a secret");
+            }
+        }
+    }
+
+    fn scan_everything(&self) {
+        for entry in files_below(self.folder.path()) {
+            let text = String::from_utf8_lossy(&fs::read(&entry).unwrap_or_default()).into_owned();
+            self.scan(&entry.display().to_string(), &text);
+        }
+        for id in self.containers("app").iter().chain(&self.containers("migrate")) {
+            let labels =
+                docker(&["inspect", "--format", "{{json .Config.Labels}} {{json .Args}} {{.Name}}", id]);
+            self.scan("labels and arguments", &labels);
+        }
+        self.written();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.scan_everything();
+        }
+        let filter = self.scope_filter();
+        let clean = |list: &[&str], remove: &[&str]| {
+            let found = lines(&docker(list));
+            if !found.is_empty() {
+                let found: Vec<&str> = found.iter().map(String::as_str).collect();
+                docker(&[remove, &found].concat());
+            }
+        };
+        clean(&["ps", "-aq", "--filter", &filter], &["rm", "-fv"]);
+        clean(&["network", "ls", "-q", "--filter", &filter], &["network", "rm"]);
+        clean(&["images", "-q", "--filter", &filter], &["rmi", "-f"]);
+        for image in &self.images {
+            docker(&["rmi", "-f", image]);
+        }
+        psql("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database));
+    }
+}
+
+/// A running agent; ended with SIGKILL when dropped.
+pub struct Running<'a> {
+    world: &'a World,
+    child: Child,
+}
+
+impl Running<'_> {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the status holds what is asked for.
+    pub fn wait_for(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let status = self.world.status();
+            if let Some(status) = status.as_ref().filter(|status| holds(status)) {
+                return status.clone();
+            }
+            if let Some(exit) = self.child.try_wait().unwrap() {
+                panic!("the agent ended ({exit}) before {what}: {}", self.stderr());
+            }
+            assert!(Instant::now() < end, "no {what}: {status:?}\n{}", self.stderr());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the run with this sequence has ended.
+    pub fn wait_for_end_of_run(&mut self, sequence: u64) -> Value {
+        self.wait_for(&format!("end of run {sequence}"), |status| {
+            status["run"]["sequence"].as_u64() == Some(sequence) && status["run"]["outcome"] != "in_progress"
+        })
+    }
+
+    pub fn reload(&self, config: &str) {
+        self.world.write_config(config);
+        self.signal("HUP");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// SIGTERM, and the exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.wait().code()
+    }
+
+    /// SIGKILL, as a crash would.
+    pub fn crash(mut self) {
+        self.child.kill().unwrap();
+        assert_eq!(self.wait().signal(), Some(9));
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(exit) = self.child.try_wait().unwrap() {
+                return exit;
+            }
+            assert!(Instant::now() < end, "the agent does not end: {}", self.stderr());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.world.path("stderr")).unwrap_or_default()
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Output of the docker client; empty where it fails.
+pub fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+pub fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+fn psql(database: &str, query: &str) -> String {
+    let peers = peers();
+    let output = Command::new(Path::new(&peers.postgres_bin).join("psql"))
+        .args([
+            "-qAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            &peers.postgres_host,
+            "-p",
+            &peers.postgres_port.to_string(),
+        ])
+        .args(["-U", &peers.postgres_user, "-d", database, "-c", query])
+        .env("PGPASSWORD", &peers.postgres_password)
+        .output()
+        .unwrap();
+    let mut stderr = String::new();
+    output.stderr.as_slice().read_to_string(&mut stderr).unwrap();
+    assert!(output.status.success(), "{query}: {stderr}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        // The test's own folder for what it gives to the agent may hold secrets.
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "given") {
+            files.extend(files_below(&path));
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The canary as it could leak: raw, percent-encoded, in JSON, in base64.
+fn encodings(secret: &str) -> Vec<String> {
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    let percent = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
+    vec![
+        secret.to_owned(),
+        percent.to_string(),
+        serde_json::to_string(secret).unwrap().trim_matches('"').to_owned(),
+        STANDARD_NO_PAD.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+    ]
+}
