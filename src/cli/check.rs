@@ -3,17 +3,32 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+<<<<<<< HEAD
 use super::exit;
+=======
+use super::{CONFIG_FILE, exit};
+>>>>>>> config
 use crate::config::{
     self, Config, Connection, Health, ImageReference, Stage, Text, TextPart, ValueRef, ValueSource,
 };
 
+<<<<<<< HEAD
 /// Check a configuration offline: everything that is wrong with it, each with
 /// line, column, field and what was expected.
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
+=======
+/// Check a configuration and touch nothing
+///
+/// Says everything that is wrong with it, each with line, column, field and
+/// what was expected, or what a run would do. Needs no network.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
+>>>>>>> config
     pub config: PathBuf,
 }
 
@@ -29,7 +44,7 @@ impl Check {
             Ok(loaded) => {
                 let text = format!("{}: ok\n{}", self.config.display(), summary(&loaded.config));
                 out.write_all(text.as_bytes()).ok();
-                0
+                exit::OK
             }
             Err(error) => {
                 writeln!(err, "{error}").ok();
@@ -39,6 +54,13 @@ impl Check {
     }
 }
 
+<<<<<<< HEAD
+=======
+fn exit_code(error: &Error) -> u8 {
+    if matches!(error, Error::Denied { .. }) { exit::NO_PERMISSION } else { exit::CONFIG }
+}
+
+>>>>>>> config
 /// What a run would do, one line for each part.
 fn summary(config: &Config) -> String {
     let source = config.source.as_ref().map_or_else(

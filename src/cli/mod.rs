@@ -1,6 +1,9 @@
 //! The command line: one file per command, each command struct owns its `run()`.
 
+<<<<<<< HEAD
 mod app_log;
+=======
+>>>>>>> config
 mod check;
 mod completions;
 pub mod exit;
