@@ -3,23 +3,11 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-<<<<<<< HEAD
-use super::exit;
-=======
 use super::{CONFIG_FILE, exit};
->>>>>>> config
 use crate::config::{
     self, Config, Connection, Health, ImageReference, Stage, Text, TextPart, ValueRef, ValueSource,
 };
 
-<<<<<<< HEAD
-/// Check a configuration offline: everything that is wrong with it, each with
-/// line, column, field and what was expected.
-#[derive(Debug, clap::Args)]
-pub struct Check {
-    /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
-=======
 /// Check a configuration and touch nothing
 ///
 /// Says everything that is wrong with it, each with line, column, field and
@@ -28,7 +16,6 @@ pub struct Check {
 pub struct Check {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
->>>>>>> config
     pub config: PathBuf,
 }
 
@@ -54,13 +41,6 @@ impl Check {
     }
 }
 
-<<<<<<< HEAD
-=======
-fn exit_code(error: &Error) -> u8 {
-    if matches!(error, Error::Denied { .. }) { exit::NO_PERMISSION } else { exit::CONFIG }
-}
-
->>>>>>> config
 /// What a run would do, one line for each part.
 fn summary(config: &Config) -> String {
     let source = config.source.as_ref().map_or_else(

@@ -1,9 +1,6 @@
 //! The command line: one file per command, each command struct owns its `run()`.
 
-<<<<<<< HEAD
 mod app_log;
-=======
->>>>>>> config
 mod check;
 mod completions;
 pub mod exit;
