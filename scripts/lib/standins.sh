@@ -32,7 +32,7 @@ standins_up() {
   printf %s "$GITHUB_TOKEN_VALUE" >"$PEERS/github-token"
   start_peer standins python3 "$ROOT/scripts/lib/standins.py" --imds "$(imds_address)" --github "$(github_address)" \
     --codeload "$(codeload_address)" --public-ipv4 "$(machine_address)" --slow "$(slow_address)" --repositories "$PEERS/source" --token-file "$PEERS/github-token"
-  wait_for 30 "the stand-ins" curl -m 2 -s "http://$(slow_address)/"
+  wait_for_peer standins curl -m 2 -s "http://$(slow_address)/"
 }
 
 standins_env() {
