@@ -32,7 +32,7 @@ pub use policy::Policy;
 
 use crate::aws::{Aws, Endpoints};
 use crate::config::{Config, Loaded, Stage};
-use crate::docker::{Engine, Scope};
+use crate::docker::{self, Engine, Scope};
 use crate::redact::Redactor;
 use crate::status::parameter::{Parameter, SendError};
 use crate::status::{self, DatabaseState, Fault, Migration, Outcome, PhaseName, PhaseState, Reporter};
@@ -135,8 +135,9 @@ async fn resolve(
 ) -> Result<(Desired, Engine), Fault> {
     let scope = Scope::new(agent.store.folder());
     let patience = agent.policy.docker_patience.min(progress.left());
+    let socket = docker::socket_from_env();
     let (facts, engine) =
-        tokio::join!(Facts::gather(config, &agent.endpoints), Engine::connect(scope, patience));
+        tokio::join!(Facts::gather(config, &agent.endpoints), Engine::connect(&socket, scope, patience));
     tell_instance(&agent.reporter, &facts, config);
     report_to(agent, config, &facts);
     let engine = engine?;

@@ -1,8 +1,5 @@
 //! Building the image from the source tarball of its commit.
 
-use std::collections::HashMap;
-
-use secrecy::SecretString;
 use serde_json::json;
 
 use super::desired::{Desired, Source};
@@ -80,18 +77,13 @@ async fn build_archive(
 ) -> Result<ImageReady, Fault> {
     let commit = archive.commit().unwrap_or_default().to_owned();
     let labels = images.engine.build_labels(images.run, &spec(images, source, &commit));
-    let credentials: HashMap<String, (String, SecretString)> = desired
-        .logins
-        .iter()
-        .map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone())))
-        .collect();
     let request = BuildRequest {
         context: archive.context(),
         dockerfile: source.dockerfile.clone(),
         build_args: source.build_args.clone(),
         tag: tag(images, source, &commit),
         labels,
-        credentials,
+        credentials: desired.logins.clone(),
         redactor: images.progress.redactor.clone(),
         stall: crate::docker::build::STALL,
     };
@@ -173,7 +165,7 @@ impl From<SourceError> for Fault {
 
 fn fault(error: BuildError) -> Fault {
     let code = match &error {
-        BuildError::Base { message, .. } => Fault::from(PullError::from_words(message.clone())).code,
+        BuildError::Base { image, message } => Fault::from(PullError::from_words(message, image)).code,
         BuildError::Context(_) => Code::SourceCorrupt,
         BuildError::DiskFull(_) => Code::DiskFull,
         BuildError::NoBuildKit(_) => Code::DockerTooOld,
