@@ -42,8 +42,9 @@ struct Inner {
 
 /// The fake engine; the rest of what it answers fits an empty one.
 pub struct FakeDocker {
-    folder: tempfile::TempDir,
+    // Dropped in this order: the socket lies in the folder.
     server: Server,
+    folder: tempfile::TempDir,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -81,6 +82,11 @@ impl FakeDocker {
     pub fn logins(&self) -> Vec<Option<Value>> {
         let pulls = self.seen().into_iter().filter(|seen| seen.path.contains("/images/create"));
         pulls.map(|seen| seen.login).collect()
+    }
+
+    /// Listens again.
+    pub fn restart(&mut self) {
+        self.server.restart();
     }
 
     /// Closes every connection, and the socket is gone.
