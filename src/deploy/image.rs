@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::desired::{Desired, Job};
-use super::phase::Progress;
+use super::Context;
+use super::desired::Desired;
+use super::phase::{Progress, Reload, Stop};
 use super::policy::Policy;
 use super::source;
 use super::store::Store;
@@ -40,6 +41,19 @@ pub struct Images<'a> {
     pub run: &'a str,
     /// The pull's retry policy.
     pub pulls: retry::Policy,
+    /// The phase that the image is for.
+    pub phase: PhaseName,
+}
+
+impl Context<'_> {
+    /// The application's image.
+    ///
+    /// # Errors
+    /// See [`Images::application`].
+    pub(super) async fn image(&self) -> Result<ImageReady, Stop> {
+        let images = self.images(PhaseName::Image);
+        self.progress.phase(PhaseName::Image, Reload::Cuts, images.application(&self.desired)).await
+    }
 }
 
 impl Images<'_> {
@@ -85,13 +99,12 @@ impl Images<'_> {
         }
     }
 
-    /// The image of a job that names one of its own.
+    /// The image that a job names as its own.
     ///
     /// # Errors
     /// The pull's fault.
-    pub async fn job(&self, job: &Job, desired: &Desired) -> Result<Option<ImageReady>, Fault> {
-        let Some(image) = &job.image else { return Ok(None) };
-        self.pull(image, desired.logins.get(image.registry())).await.map(Some)
+    pub async fn job(&self, image: &ImageReference, desired: &Desired) -> Result<ImageReady, Fault> {
+        self.pull(image, desired.logins.get(image.registry())).await
     }
 
     async fn pull(&self, image: &ImageReference, login: Option<&Credentials>) -> Result<ImageReady, Fault> {
@@ -103,7 +116,7 @@ impl Images<'_> {
         }
         let limit = self.pulls.total.min(self.progress.left());
         let tries = retry::run(self.pulls, async |attempt| {
-            self.progress.attempt(PhaseName::Image, attempt, self.pulls.tries);
+            self.progress.attempt(self.phase, attempt, self.pulls.tries);
             self.pull_once(image, login).await
         });
         match tokio::time::timeout(limit, tries).await {
@@ -155,6 +168,10 @@ impl Images<'_> {
         let (local, digest) = self
             .engine
             .pull(image, login, stall, |progress| {
+                // The status has one progress, and it is the application's.
+                if self.phase != PhaseName::Image {
+                    return;
+                }
                 self.progress.reporter.progress(|document| {
                     document.image.progress =
                         Some(status::Progress { bytes: progress.bytes, total: Some(progress.total) });

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::desired::{Desired, Job};
 use super::image::ImageReady;
-use super::log::LogFile;
+use super::log::{self, LogFile};
 use super::phase::Progress;
 use super::policy::Policy;
 use super::store::{Spent, Store};
@@ -260,11 +260,7 @@ impl Jobs<'_> {
 
     /// Final: a second try would queue behind the locks of the first.
     async fn too_slow(&self, id: &str, job: &Job, limit: Duration) -> Fault {
-        let mut tail = Tail::default();
-        let mut lines = Lines::new(self.progress.redactor.clone());
-        for chunk in self.engine.last_logs(id, 50).await.unwrap_or_default() {
-            lines.push(&chunk).into_iter().for_each(|line| tail.push(line));
-        }
+        let tail = log::tail(self.engine, id, &self.progress.redactor).await;
         let stopped = async {
             self.engine.stop(id, self.policy.grace).await?;
             self.engine.remove(id).await

@@ -5,17 +5,14 @@ use secrecy::ExposeSecret as _;
 
 use super::desired::{App, Desired};
 use super::image::ImageReady;
+use super::phase::{Reload, Stop};
 use super::policy::Policy;
 use super::store::Store;
-use super::words;
+use super::{Context, conclude, log, words};
 use crate::config::OnFailure;
 use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};
 use crate::redact::Redactor;
-use crate::redact::output::{Lines, Tail};
-use crate::status::{Class, Code, Fault};
-
-/// Lines of the application's output that a fault keeps.
-const TAIL_LINES: u32 = 100;
+use crate::status::{self, Class, Code, Fault, PhaseName, PhaseState};
 
 /// The application's container, running.
 #[derive(Debug, Clone)]
@@ -39,6 +36,26 @@ pub struct Swap<'a> {
     pub redactor: &'a Redactor,
     /// The run's id.
     pub run: &'a str,
+}
+
+impl Context<'_> {
+    /// Brings the application up and tells where it is.
+    ///
+    /// # Errors
+    /// See [`Swap::start`].
+    pub(super) async fn start(&self, image: &ImageReady) -> Result<Started, Stop> {
+        let swap = self.swap();
+        let work = swap.start(&self.desired, image, &self.agent.store);
+        let started = self.progress.phase(PhaseName::Start, Reload::Cuts, work).await?;
+        if started.kept {
+            self.progress.skip(PhaseName::Start, PhaseState::Kept);
+        }
+        let url = conclude::url(&self.agent.reporter.snapshot().instance, self.desired.app.publish);
+        self.agent.reporter.update(|document| {
+            document.app = status::App { container: Some(started.name.clone()), restarts: 0, url };
+        });
+        Ok(started)
+    }
 }
 
 impl Swap<'_> {
@@ -141,13 +158,7 @@ impl Swap<'_> {
 
     /// The application's last output, clean and redacted.
     pub async fn tail(&self, id: &str) -> String {
-        let mut lines = Lines::new(self.redactor.clone());
-        let mut tail = Tail::default();
-        for chunk in self.engine.last_logs(id, TAIL_LINES).await.unwrap_or_default() {
-            lines.push(&chunk).into_iter().for_each(|line| tail.push(line));
-        }
-        lines.finish().into_iter().for_each(|line| tail.push(line));
-        tail.text()
+        log::tail(self.engine, id, self.redactor).await.text()
     }
 
     async fn stop_all(&self, containers: impl Iterator<Item = &Container>) -> Result<(), Fault> {
