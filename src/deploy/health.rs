@@ -224,7 +224,7 @@ fn reachable(publish: Publish) -> SocketAddr {
 
 fn quote(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    let line = crate::redact::output::without_terminal_control(&text);
+    let line = crate::redact::plain(&text);
     line[..line.floor_char_boundary(QUOTE_MAX)].to_owned()
 }
 

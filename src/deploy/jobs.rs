@@ -10,10 +10,10 @@ use secrecy::ExposeSecret as _;
 use tokio::time::{sleep, timeout};
 
 use super::desired::{Desired, Job};
-use super::image::ImageReady;
 use super::log::{self, LogFile};
 use super::phase::Progress;
 use super::policy::Policy;
+use super::pull::ImageReady;
 use super::store::{Spent, Store};
 use super::words;
 use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};

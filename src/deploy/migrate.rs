@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::database::DatabaseReachable;
-use super::image::ImageReady;
 use super::jobs::{Done, Jobs, Migrated};
 use super::phase::{Reload, Stop};
+use super::pull::ImageReady;
 use crate::status::{Migration, PhaseName, PhaseState, Reporter};
 
 impl Context<'_> {
@@ -75,7 +75,7 @@ impl Context<'_> {
             let own = match &job.image {
                 Some(own) => {
                     let images = self.images(phase);
-                    let pulled = images.job(own, &self.desired);
+                    let pulled = images.pull(own, &self.desired);
                     self.progress.phase(phase, Reload::Cuts, pulled).await?
                 }
                 None => image.clone(),

@@ -16,6 +16,7 @@ mod log;
 mod migrate;
 mod phase;
 mod policy;
+mod pull;
 mod report;
 mod resolve;
 mod source;
@@ -39,9 +40,9 @@ use crate::retry;
 use crate::status::{Code, Fault, Outcome, PhaseName, Reporter};
 use desired::Desired;
 use facts::Facts;
-use image::{ImageReady, Images};
 use jobs::Migrated;
 use phase::{Progress, Reload};
+use pull::{ImageReady, Images};
 use start::{Started, Swap};
 use store::Store;
 

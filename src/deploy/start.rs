@@ -4,9 +4,9 @@
 use secrecy::ExposeSecret as _;
 
 use super::desired::{App, Desired};
-use super::image::ImageReady;
 use super::phase::{Reload, Stop};
 use super::policy::Policy;
+use super::pull::ImageReady;
 use super::store::Store;
 use super::{Context, conclude, log, words};
 use crate::config::OnFailure;
