@@ -70,7 +70,10 @@ impl Images<'_> {
             Ok(Err(GaveUp { error, attempts })) => {
                 let anonymous = if login.is_none() { " (asked anonymously)" } else { "" };
                 let fault = Fault::from(error);
-                let message = format!("{image}{anonymous}: {}", fault.message);
+                // Some engines name the image in their words, others do not.
+                let named = fault.message.contains(&image.to_string());
+                let name = if named { String::new() } else { format!("{image}: ") };
+                let message = format!("{name}{}{anonymous}", fault.message);
                 Err(Fault { message, ..fault }.after(attempts))
             }
             Err(_) => Err(Fault::new(
