@@ -104,7 +104,8 @@ async fn build_archive(
         tail.push(line);
     });
     let built = built.await.map_err(|error| fault(error).with_tail(tail.text()))?;
-    Ok(ImageReady { reference: built.id.clone(), id: built.id, digest: None, commit: Some(commit) })
+    let commit = Some(commit).filter(|commit| !commit.is_empty());
+    Ok(ImageReady { reference: built.id.clone(), id: built.id, digest: None, commit })
 }
 
 /// An image that was built from the same commit in the same way.
@@ -138,7 +139,9 @@ fn spec(images: &Images<'_>, source: &Source, commit: &str) -> String {
 fn tag(images: &Images<'_>, source: &Source, commit: &str) -> String {
     let spec = spec(images, source, commit);
     let short = |text: &str| text.get(..12).unwrap_or(text).to_owned();
-    format!("{}/build:{}-{}", images.engine.scope().name(), short(commit), short(&spec))
+    // An archive need not tell its commit, and a tag does not begin with a dash.
+    let commit = if commit.is_empty() { "unknown".to_owned() } else { short(commit) };
+    format!("{}/build:{commit}-{}", images.engine.scope().name(), short(&spec))
 }
 
 fn full_commit(reference: &str) -> Option<&str> {

@@ -206,7 +206,7 @@ impl Swap<'_> {
 pub fn exit_fault(exit: ExitStatus, tail: &str) -> Fault {
     let code =
         if exit.out_of_memory { Code::AppOomKilled } else { cause_in(tail).unwrap_or(Code::AppExited) };
-    let last = tail.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no output");
+    let last = words::telling(tail);
     let memory = if exit.out_of_memory { ", out of memory" } else { "" };
     let message = format!("the application ended with exit code {}{memory}: {last}", exit.code);
     Fault::new(code, message).with_tail(tail)

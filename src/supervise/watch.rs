@@ -26,7 +26,7 @@ pub(super) async fn watch(agent: &mut Agent) {
     let (Some(engine), Some(good)) = (agent.engine.clone(), good) else {
         return std::future::pending().await;
     };
-    match Prober::new(good.watched.publish, &agent.policy) {
+    match Prober::new(good.watched.publish, &agent.policy, &agent.redactor) {
         Ok(prober) => {
             let events = engine.events();
             let exits = VecDeque::new();
