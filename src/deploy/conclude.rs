@@ -18,10 +18,12 @@ pub(super) async fn ready(
     ready: Ready,
 ) -> Outcome {
     let Some(engine) = agent.engine.clone() else { return Outcome::Failed };
+    let used = engine.containers(Role::App).await.unwrap_or_default();
     let settled = agent.swap(&engine, id).settle(&ready.started).await;
     if let Err(fault) = settled {
         return stopped(agent, loaded, progress, Stop::Fault(PhaseName::Start, fault), &ready.migrated).await;
     }
+    remove_old_builds(&engine, &used).await;
     let before = agent.store.state().last_good.clone().filter(|good| good.container == ready.started.id);
     let now = agent.reporter.now();
     let serving = before.map_or_else(
@@ -47,6 +49,23 @@ pub(super) async fn ready(
         document.run.outcome = Outcome::Ready;
     });
     Outcome::Ready
+}
+
+/// Images of earlier builds go. What serves now and what served before it are
+/// in `used` and stay, for the way back.
+async fn remove_old_builds(engine: &Engine, used: &[Container]) {
+    let built = match engine.built_images().await {
+        Ok(_) if used.is_empty() => return,
+        Ok(built) => built,
+        Err(error) => return tracing::warn!(%error, "old builds are not removed"),
+    };
+    for image in built {
+        if used.iter().all(|container| container.image_id != image)
+            && let Err(error) = engine.remove_image(&image).await
+        {
+            tracing::warn!(%error, "an old build is not removed");
+        }
+    }
 }
 
 /// The run ended early: the old application serves again if there is one, and

@@ -119,7 +119,8 @@ impl Prober {
 
     /// The beginning of an answer, masked before it is cut: half a secret would not be recognised.
     fn quote(&self, body: &[u8]) -> String {
-        let text = without_terminal_control(&String::from_utf8_lossy(body));
+        let text = String::from_utf8_lossy(body);
+        let text = plain(&text);
         let line = self.redactor.apply(&text);
         line[..line.floor_char_boundary(QUOTE_MAX)].to_owned()
     }
