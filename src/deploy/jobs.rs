@@ -14,6 +14,7 @@ use super::image::ImageReady;
 use super::log::LogFile;
 use super::phase::Progress;
 use super::policy::Policy;
+use super::start::tail;
 use super::store::{Spent, Store};
 use super::words;
 use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};
@@ -132,6 +133,8 @@ impl Jobs<'_> {
         number: u32,
         adopted: Option<Container>,
     ) -> Result<Option<(Option<String>, String)>, Verdict<Fault>> {
+        // Until its end is written down, a reload waits; between two tries it need not.
+        let _held = self.progress.hold();
         let id = match adopted {
             Some(container) => container.id,
             None => self.launch(job, image, spec).await?,
@@ -260,11 +263,7 @@ impl Jobs<'_> {
 
     /// Final: a second try would queue behind the locks of the first.
     async fn too_slow(&self, id: &str, job: &Job, limit: Duration) -> Fault {
-        let mut tail = Tail::default();
-        let mut lines = Lines::new(self.progress.redactor.clone());
-        for chunk in self.engine.last_logs(id, 50).await.unwrap_or_default() {
-            lines.push(&chunk).into_iter().for_each(|line| tail.push(line));
-        }
+        let tail = tail(self.engine, &self.progress.redactor, id).await;
         let stopped = async {
             self.engine.stop(id, self.policy.grace).await?;
             self.engine.remove(id).await
@@ -274,7 +273,7 @@ impl Jobs<'_> {
         }
         let message = format!("{} did not end within {} s and was stopped", job.name, limit.as_secs());
         let code = if limit < job.timeout { Code::DeadlineExceeded } else { Code::MigrationTimeout };
-        Fault::new(code, message).with_tail(tail.text())
+        Fault::new(code, message).with_tail(tail)
     }
 
     fn used_up(&self, job: &Job, spec: &str) -> Fault {

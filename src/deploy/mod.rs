@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 pub use phase::{Cut, Stop};
 pub use policy::Policy;
@@ -42,7 +41,7 @@ use facts::Facts;
 use health::Prober;
 use image::{ImageReady, Images};
 use jobs::{Done, Jobs, Migrated};
-use phase::{Progress, Reload};
+use phase::Progress;
 use start::{Started, Swap};
 use store::Store;
 
@@ -82,14 +81,8 @@ pub async fn run(
     force: bool,
     cut: watch::Receiver<Cut>,
 ) -> Outcome {
-    let began = Instant::now();
-    let progress = Progress {
-        reporter: agent.reporter.clone(),
-        redactor: agent.redactor.clone(),
-        began,
-        deadline: began + loaded.config.deadline,
-        cut,
-    };
+    let (reporter, redactor) = (agent.reporter.clone(), agent.redactor.clone());
+    let progress = Progress::new(reporter, redactor, loaded.config.deadline, cut);
     let mut migrated = Migrated::default();
     let end = phases(agent, &loaded.config, &progress, id, force, &mut migrated).await;
     match end {
@@ -106,8 +99,7 @@ async fn phases(
     force: bool,
     moved: &mut Migrated,
 ) -> Result<Ready, Stop> {
-    let (desired, engine) =
-        progress.phase(PhaseName::Resolve, Reload::Cuts, resolve(agent, config, progress)).await?;
+    let (desired, engine) = progress.phase(PhaseName::Resolve, resolve(agent, config, progress)).await?;
     let images = Images {
         engine: &engine,
         progress,
@@ -117,7 +109,7 @@ async fn phases(
         pulls: agent.policy.pull(config),
     };
     let (image, _reachable) = tokio::try_join!(
-        progress.phase(PhaseName::Image, Reload::Cuts, images.application(&desired)),
+        progress.phase(PhaseName::Image, images.application(&desired)),
         reachable(agent, config, &desired, progress),
     )?;
     let migrated = migrate(agent, &engine, &desired, &image, progress, id, force).await?;
@@ -220,12 +212,12 @@ async fn reachable(
     let wait = database::wait(url, policy, agent.policy.connect, |attempt| {
         progress.attempt(PhaseName::Database, attempt, u32::MAX);
     });
-    let reached = progress.phase(PhaseName::Database, Reload::Cuts, wait).await;
+    let reached = progress.phase(PhaseName::Database, wait).await;
     told(if reached.is_ok() { DatabaseState::Reachable } else { DatabaseState::Unreachable });
     reached.map(Some)
 }
 
-/// The jobs in order, then the migration; neither is ever cut by a reload.
+/// The jobs in order, then the migration; one that runs is never cut by a reload.
 async fn migrate(
     agent: &mut Agent,
     engine: &Engine,
@@ -259,7 +251,7 @@ async fn migrate(
                 let own = pulls.job(job, desired).await?;
                 Ok(own.unwrap_or_else(|| image.clone()))
             };
-            images.push(progress.phase(phase, Reload::Cuts, pulled).await?);
+            images.push(progress.phase(phase, pulled).await?);
         }
         images
     };
@@ -268,8 +260,7 @@ async fn migrate(
         Jobs { engine, progress, policy: &agent.policy, store: &mut agent.store, run: id, desired, force };
     let mut kept = true;
     for (job, image) in desired.jobs.iter().zip(&images) {
-        let done =
-            progress.phase(PhaseName::Jobs, Reload::Waits, jobs.run(PhaseName::Jobs, job, image)).await?;
+        let done = progress.phase(PhaseName::Jobs, jobs.run(PhaseName::Jobs, job, image)).await?;
         kept &= done == Done::Before;
     }
     if kept && !desired.jobs.is_empty() {
@@ -284,7 +275,7 @@ async fn migrate(
         reporter.update(|document| document.migration = Some(Migration { state, from, to, attempts }));
     };
     told(PhaseState::Running, &None, 0);
-    match progress.phase(PhaseName::Migrate, Reload::Waits, jobs.run(PhaseName::Migrate, job, image)).await {
+    match progress.phase(PhaseName::Migrate, jobs.run(PhaseName::Migrate, job, image)).await {
         Ok(Done::Before) => {
             told(PhaseState::Kept, &None, 0);
             progress.skip(PhaseName::Migrate, PhaseState::Kept);
@@ -311,8 +302,7 @@ async fn start(
     id: &str,
 ) -> Result<Started, Stop> {
     let swap = agent.swap(engine, id);
-    let started =
-        progress.phase(PhaseName::Start, Reload::Cuts, swap.start(desired, image, &agent.store)).await?;
+    let started = progress.phase(PhaseName::Start, swap.start(desired, image, &agent.store)).await?;
     if started.kept {
         progress.skip(PhaseName::Start, PhaseState::Kept);
     }
@@ -351,7 +341,7 @@ async fn healthy(
             fault = ended => Err(fault),
         }
     };
-    progress.phase(PhaseName::Health, Reload::Cuts, work).await
+    progress.phase(PhaseName::Health, work).await
 }
 
 impl Agent {

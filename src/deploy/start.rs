@@ -14,7 +14,7 @@ use crate::redact::Redactor;
 use crate::redact::output::{Lines, Tail};
 use crate::status::{Class, Code, Fault};
 
-/// Lines of the application's output that a fault keeps.
+/// Lines of a container's output that a fault keeps.
 const TAIL_LINES: u32 = 100;
 
 /// The application's container, running.
@@ -102,14 +102,25 @@ impl Swap<'_> {
     }
 
     /// The way back: what was not proven is stopped and kept for its logs, the
-    /// old application started again. Returns what serves now.
+    /// old application started again. Returns what serves now, in the state it was found in.
     ///
     /// # Errors
     /// Whatever the engine says.
     pub async fn restore(&self, on_failure: OnFailure) -> Result<Option<Container>, Fault> {
         let found = self.engine.containers(Role::App).await?;
-        self.stop_all(found.iter().filter(|container| !container.proven)).await?;
-        let Some(old) = found.into_iter().find(|container| container.proven) else { return Ok(None) };
+        let (mut proven, unproven): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.proven);
+        self.stop_all(unproven.iter()).await?;
+        // Never started, so without logs: the swap was cut in its midst. What was asked of the
+        // engine then goes on there: the removal waits for a start, the second stop for the first.
+        let created: Vec<_> = unproven.iter().filter(|found| found.state == State::Created).collect();
+        for half_done in &created {
+            self.engine.remove(&half_done.id).await?;
+        }
+        if !created.is_empty() {
+            self.stop_all(proven.iter()).await?;
+            proven.iter_mut().for_each(|old| old.state = State::Exited);
+        }
+        let Some(old) = proven.into_iter().next() else { return Ok(None) };
         match (old.state, on_failure) {
             (State::Running, _) => Ok(Some(old)),
             (_, OnFailure::Leave) => Ok(None),
@@ -124,7 +135,7 @@ impl Swap<'_> {
     pub async fn exit(&self, id: &str) -> Fault {
         match self.engine.wait(id).await {
             Ok(exit) => {
-                let tail = self.tail(id).await;
+                let tail = tail(self.engine, self.redactor, id).await;
                 exit_fault(exit, &tail)
             }
             Err(error) => error.into(),
@@ -134,20 +145,9 @@ impl Swap<'_> {
     /// The fault with the application's last output, and with the cause that
     /// the output names where it names one.
     pub async fn explained(&self, id: &str, fault: Fault) -> Fault {
-        let tail = self.tail(id).await;
+        let tail = tail(self.engine, self.redactor, id).await;
         let code = cause_in(&tail).unwrap_or(fault.code);
         Fault { code, ..fault }.with_tail(tail)
-    }
-
-    /// The application's last output, clean and redacted.
-    pub async fn tail(&self, id: &str) -> String {
-        let mut lines = Lines::new(self.redactor.clone());
-        let mut tail = Tail::default();
-        for chunk in self.engine.last_logs(id, TAIL_LINES).await.unwrap_or_default() {
-            lines.push(&chunk).into_iter().for_each(|line| tail.push(line));
-        }
-        lines.finish().into_iter().for_each(|line| tail.push(line));
-        tail.text()
     }
 
     async fn stop_all(&self, containers: impl Iterator<Item = &Container>) -> Result<(), Fault> {
@@ -188,6 +188,17 @@ impl Swap<'_> {
             memory: app.memory,
         }
     }
+}
+
+/// The last output of a container, clean and redacted; empty where it cannot be read.
+pub async fn tail(engine: &Engine, redactor: &Redactor, id: &str) -> String {
+    let mut lines = Lines::new(redactor.clone());
+    let mut tail = Tail::default();
+    for chunk in engine.last_logs(id, TAIL_LINES).await.unwrap_or_default() {
+        lines.push(&chunk).into_iter().for_each(|line| tail.push(line));
+    }
+    lines.finish().into_iter().for_each(|line| tail.push(line));
+    tail.text()
 }
 
 /// The fault of an application that ended.

@@ -46,19 +46,32 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The id of the container it happened to.
+    #[must_use]
+    pub fn container(&self) -> &str {
+        match self {
+            Self::Died { id, .. }
+            | Self::OutOfMemory { id }
+            | Self::Started { id }
+            | Self::Killed { id, .. } => id,
+        }
+    }
+}
+
 impl Engine {
     /// The events of the agent's application containers from now on. The
     /// stream survives the engine: it is opened again, with what was missed.
     pub fn events(&self) -> impl Stream<Item = Event> + use<> {
         let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(forward(self.clone(), sender));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+        tokio::spawn(forward(self.clone(), sender, now));
         tokio_stream::wrappers::ReceiverStream::new(receiver)
     }
 }
 
-async fn forward(engine: Engine, sender: mpsc::Sender<Event>) {
-    // Nanoseconds: what was already told must not be told twice after opening anew.
-    let mut seen = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+/// `seen` is in nanoseconds: what was already told must not be told twice after opening anew.
+async fn forward(engine: Engine, sender: mpsc::Sender<Event>, mut seen: u128) {
     loop {
         let mut filters = engine.scope.filter(Some(Role::App));
         filters.insert("type".to_owned(), vec!["container".to_owned()]);
