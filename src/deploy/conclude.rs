@@ -1,7 +1,7 @@
 //! How a run ends: what is kept, what is told, what serves.
 
 use super::phase::{Cut, Progress, Stop};
-use super::store::{LastGood, Watched};
+use super::store::LastGood;
 use super::{Agent, Migrated, Ready};
 use crate::config::{Loaded, OnFailure, Publish};
 use crate::docker::{Container, Engine, Role, State};
@@ -39,7 +39,7 @@ pub(super) async fn ready(
         config: agent.store.digest(&loaded.bytes),
         container: ready.started.id.clone(),
         serving: serving.clone(),
-        watched: Watched::new(&ready.desired, &ready.stages),
+        watched: ready.desired.watched(&ready.stages),
     };
     agent.store.update(|state| state.last_good = Some(good));
     agent.reporter.update(|document| {

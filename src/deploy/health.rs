@@ -7,9 +7,12 @@ use serde_json::{Map, Value};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Context;
+use super::phase::Stop;
 use super::policy::Policy;
+use super::start::Started;
 use crate::config::{Health, Publish, Stage};
-use crate::status::{Code, Fault, HealthStage};
+use crate::status::{Code, Fault, HealthStage, PhaseName};
 
 /// Largest body that is read of an answer; a health answer is far smaller.
 const BODY_MAX: usize = 64 * 1024;
@@ -111,6 +114,36 @@ impl Prober {
     }
 }
 
+impl Context<'_> {
+    /// Proves the stages in order, unless the application ends first.
+    ///
+    /// # Errors
+    /// What the stage that did not hold says, or how the application ended.
+    pub(super) async fn healthy(&self, started: &Started) -> Result<Vec<Stage>, Stop> {
+        let swap = self.swap();
+        let policy = &self.agent.policy;
+        let work = async {
+            let prober = Prober::new(self.desired.app.publish, policy)?;
+            let limit = self.desired.deadlines.health.min(self.progress.left());
+            let prove = prove(&prober, &self.desired.health, policy, limit, |shown| {
+                self.agent.reporter.update(|document| document.health = shown.to_vec());
+            });
+            let ended = async {
+                // One that Docker restarts is not over when it ends.
+                if started.kept { std::future::pending().await } else { swap.exit(&started.id).await }
+            };
+            tokio::select! {
+                proved = prove => match proved {
+                    Ok(stages) => Ok(stages),
+                    Err(fault) => Err(swap.explained(&started.id, fault).await),
+                },
+                fault = ended => Err(fault),
+            }
+        };
+        self.progress.phase(PhaseName::Health, work).await
+    }
+}
+
 /// The stages to prove, and whether 404 means "not served".
 #[must_use]
 pub fn stages(health: &Health) -> (Vec<Stage>, bool) {
@@ -191,7 +224,7 @@ fn reachable(publish: Publish) -> SocketAddr {
 
 fn quote(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    let line = crate::redact::output::without_terminal_control(&text);
+    let line = crate::redact::plain(&text);
     line[..line.floor_char_boundary(QUOTE_MAX)].to_owned()
 }
 

@@ -10,11 +10,10 @@ use secrecy::ExposeSecret as _;
 use tokio::time::{sleep, timeout};
 
 use super::desired::{Desired, Job};
-use super::image::ImageReady;
-use super::log::LogFile;
+use super::log::{self, LogFile};
 use super::phase::Progress;
 use super::policy::Policy;
-use super::start::tail;
+use super::pull::ImageReady;
 use super::store::{Spent, Store};
 use super::words;
 use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};
@@ -263,7 +262,7 @@ impl Jobs<'_> {
 
     /// Final: a second try would queue behind the locks of the first.
     async fn too_slow(&self, id: &str, job: &Job, limit: Duration) -> Fault {
-        let tail = tail(self.engine, &self.progress.redactor, id).await;
+        let tail = log::tail(self.engine, id, &self.progress.redactor).await.text();
         let stopped = async {
             self.engine.stop(id, self.policy.grace).await?;
             self.engine.remove(id).await

@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::desired::{Desired, Source};
-use super::image::{ImageReady, Images};
 use super::log::LogFile;
+use super::pull::{ImageReady, Images};
 use crate::docker::build::{BuildError, BuildRequest, build as build_image};
 use crate::docker::pull::PullError;
 use crate::github::{self, Archive, Limits, SourceError};
@@ -83,6 +83,7 @@ async fn build_archive(
     let credentials: HashMap<String, (String, SecretString)> = desired
         .logins
         .iter()
+        .filter_map(|(host, login)| Some((host, login.as_ref().ok()?)))
         .map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone())))
         .collect();
     let request = BuildRequest {

@@ -4,18 +4,15 @@
 use secrecy::ExposeSecret as _;
 
 use super::desired::{App, Desired};
-use super::image::ImageReady;
+use super::phase::Stop;
 use super::policy::Policy;
+use super::pull::ImageReady;
 use super::store::Store;
-use super::words;
+use super::{Context, conclude, log, words};
 use crate::config::OnFailure;
 use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};
 use crate::redact::Redactor;
-use crate::redact::output::{Lines, Tail};
-use crate::status::{Class, Code, Fault};
-
-/// Lines of a container's output that a fault keeps.
-const TAIL_LINES: u32 = 100;
+use crate::status::{self, Class, Code, Fault, PhaseName, PhaseState};
 
 /// The application's container, running.
 #[derive(Debug, Clone)]
@@ -39,6 +36,26 @@ pub struct Swap<'a> {
     pub redactor: &'a Redactor,
     /// The run's id.
     pub run: &'a str,
+}
+
+impl Context<'_> {
+    /// Brings the application up and tells where it is.
+    ///
+    /// # Errors
+    /// See [`Swap::start`].
+    pub(super) async fn start(&self, image: &ImageReady) -> Result<Started, Stop> {
+        let swap = self.swap();
+        let work = swap.start(&self.desired, image, &self.agent.store);
+        let started = self.progress.phase(PhaseName::Start, work).await?;
+        if started.kept {
+            self.progress.skip(PhaseName::Start, PhaseState::Kept);
+        }
+        let url = conclude::url(&self.agent.reporter.snapshot().instance, self.desired.app.publish);
+        self.agent.reporter.update(|document| {
+            document.app = status::App { container: Some(started.name.clone()), restarts: 0, url };
+        });
+        Ok(started)
+    }
 }
 
 impl Swap<'_> {
@@ -135,7 +152,7 @@ impl Swap<'_> {
     pub async fn exit(&self, id: &str) -> Fault {
         match self.engine.wait(id).await {
             Ok(exit) => {
-                let tail = tail(self.engine, self.redactor, id).await;
+                let tail = self.tail(id).await;
                 exit_fault(exit, &tail)
             }
             Err(error) => error.into(),
@@ -145,9 +162,14 @@ impl Swap<'_> {
     /// The fault with the application's last output, and with the cause that
     /// the output names where it names one.
     pub async fn explained(&self, id: &str, fault: Fault) -> Fault {
-        let tail = tail(self.engine, self.redactor, id).await;
+        let tail = self.tail(id).await;
         let code = cause_in(&tail).unwrap_or(fault.code);
         Fault { code, ..fault }.with_tail(tail)
+    }
+
+    /// The application's last output, clean and redacted.
+    pub async fn tail(&self, id: &str) -> String {
+        log::tail(self.engine, id, self.redactor).await.text()
     }
 
     async fn stop_all(&self, containers: impl Iterator<Item = &Container>) -> Result<(), Fault> {
@@ -188,17 +210,6 @@ impl Swap<'_> {
             memory: app.memory,
         }
     }
-}
-
-/// The last output of a container, clean and redacted; empty where it cannot be read.
-pub async fn tail(engine: &Engine, redactor: &Redactor, id: &str) -> String {
-    let mut lines = Lines::new(redactor.clone());
-    let mut tail = Tail::default();
-    for chunk in engine.last_logs(id, TAIL_LINES).await.unwrap_or_default() {
-        lines.push(&chunk).into_iter().for_each(|line| tail.push(line));
-    }
-    lines.finish().into_iter().for_each(|line| tail.push(line));
-    tail.text()
 }
 
 /// The fault of an application that ended.

@@ -8,7 +8,8 @@ use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep};
 
 use crate::deploy::health::Prober;
-use crate::deploy::start::{exit_fault, tail};
+use crate::deploy::log::tail;
+use crate::deploy::start::exit_fault;
 use crate::deploy::store::{LastGood, Watched};
 use crate::deploy::{Agent, Policy, database};
 use crate::docker::{Engine, Event, ExitStatus, State};
@@ -129,7 +130,8 @@ impl Watch {
 
     async fn died(&mut self, exit: ExitStatus) {
         self.running = false;
-        let mut fault = exit_fault(exit, &tail(&self.engine, &self.redactor, &self.good.container).await);
+        let tail = tail(&self.engine, &self.good.container, &self.redactor).await.text();
+        let mut fault = exit_fault(exit, &tail);
         if self.stays_down.is_none() {
             self.exits.push_back(Instant::now());
             self.exits.retain(|exit| exit.elapsed() < LOOP_WINDOW);
