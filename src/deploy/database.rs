@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Context;
-use super::phase::{Reload, Stop};
+use super::phase::Stop;
 use crate::config::{Config, DatabaseUrl, Endpoint};
 use crate::retry::{self, Verdict};
 use crate::status::{self, Code, DatabaseState, Fault, PhaseName, PhaseState};
@@ -44,7 +44,7 @@ impl Context<'_> {
         let wait = wait(url, policy.database(config), policy.connect, |attempt| {
             self.progress.attempt(PhaseName::Database, attempt, u32::MAX);
         });
-        let reached = self.progress.phase(PhaseName::Database, Reload::Cuts, wait).await;
+        let reached = self.progress.phase(PhaseName::Database, wait).await;
         told(if reached.is_ok() { DatabaseState::Reachable } else { DatabaseState::Unreachable });
         reached.map(Some)
     }

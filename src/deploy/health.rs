@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Context;
-use super::phase::{Reload, Stop};
+use super::phase::Stop;
 use super::policy::Policy;
 use super::start::Started;
 use crate::config::{Health, Publish, Stage};
@@ -152,7 +152,7 @@ impl Context<'_> {
                 fault = ended => Err(fault),
             }
         };
-        self.progress.phase(PhaseName::Health, Reload::Cuts, work).await
+        self.progress.phase(PhaseName::Health, work).await
     }
 }
 

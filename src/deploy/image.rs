@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::desired::Desired;
-use super::phase::{Reload, Stop};
+use super::phase::Stop;
 use super::pull::{ImageReady, Images};
 use super::source;
 use crate::status::{Code, Fault, ImageSource, PhaseName};
@@ -14,7 +14,7 @@ impl Context<'_> {
     /// The build's fault with the pull's in it, or the pull's where nothing can be built.
     pub(super) async fn image(&self) -> Result<ImageReady, Stop> {
         let images = self.images(PhaseName::Image);
-        self.progress.phase(PhaseName::Image, Reload::Cuts, application(&images, &self.desired)).await
+        self.progress.phase(PhaseName::Image, application(&images, &self.desired)).await
     }
 }
 

@@ -150,6 +150,8 @@ impl Jobs<'_> {
         image: &ImageReady,
         adopted: Option<Container>,
     ) -> Result<Option<Moved>, Verdict<Fault>> {
+        // Until its end is written down, a reload waits; between two tries it need not.
+        let _held = self.progress.hold();
         let Attempt { job, spec, tried, number } = attempt;
         let id = match adopted {
             Some(container) => container.id,

@@ -12,7 +12,7 @@ mod fault;
 pub mod health;
 mod image;
 mod jobs;
-mod log;
+pub mod log;
 mod migrate;
 mod phase;
 mod policy;
@@ -26,7 +26,6 @@ mod values;
 mod words;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 pub use phase::{Cut, Stop};
 pub use policy::Policy;
@@ -41,7 +40,7 @@ use crate::status::{Code, Fault, Outcome, PhaseName, Reporter};
 use desired::Desired;
 use facts::Facts;
 use jobs::Migrated;
-use phase::{Progress, Reload};
+use phase::Progress;
 use pull::{ImageReady, Images};
 use start::{Started, Swap};
 use store::Store;
@@ -82,14 +81,8 @@ pub async fn run(
     force: bool,
     cut: watch::Receiver<Cut>,
 ) -> Outcome {
-    let began = Instant::now();
-    let progress = Progress {
-        reporter: agent.reporter.clone(),
-        redactor: agent.redactor.clone(),
-        began,
-        deadline: began + loaded.config.deadline,
-        cut,
-    };
+    let (reporter, redactor) = (agent.reporter.clone(), agent.redactor.clone());
+    let progress = Progress::new(reporter, redactor, loaded.config.deadline, cut);
     let mut migrated = Migrated::default();
     let end = phases(agent, &loaded.config, &progress, id, force, &mut migrated).await;
     match end {
@@ -107,7 +100,7 @@ async fn phases(
     moved: &mut Migrated,
 ) -> Result<Ready, Stop> {
     let resolving = resolve(agent, config, progress);
-    let (desired, engine) = progress.phase(PhaseName::Resolve, Reload::Cuts, resolving).await?;
+    let (desired, engine) = progress.phase(PhaseName::Resolve, resolving).await?;
     let pulls = agent.policy.pull(config);
     let mut context = Context { agent, engine, desired, progress, pulls, run: id, force };
     let (image, database) = tokio::try_join!(context.image(), context.database(config))?;

@@ -4,7 +4,7 @@
 use secrecy::ExposeSecret as _;
 
 use super::desired::{App, Desired};
-use super::phase::{Reload, Stop};
+use super::phase::Stop;
 use super::policy::Policy;
 use super::pull::ImageReady;
 use super::store::Store;
@@ -46,7 +46,7 @@ impl Context<'_> {
     pub(super) async fn start(&self, image: &ImageReady) -> Result<Started, Stop> {
         let swap = self.swap();
         let work = swap.start(&self.desired, image, &self.agent.store);
-        let started = self.progress.phase(PhaseName::Start, Reload::Cuts, work).await?;
+        let started = self.progress.phase(PhaseName::Start, work).await?;
         if started.kept {
             self.progress.skip(PhaseName::Start, PhaseState::Kept);
         }
@@ -119,14 +119,25 @@ impl Swap<'_> {
     }
 
     /// The way back: what was not proven is stopped and kept for its logs, the
-    /// old application started again. Returns what serves now.
+    /// old application started again. Returns what serves now, in the state it was found in.
     ///
     /// # Errors
     /// Whatever the engine says.
     pub async fn restore(&self, on_failure: OnFailure) -> Result<Option<Container>, Fault> {
         let found = self.engine.containers(Role::App).await?;
-        self.stop_all(found.iter().filter(|container| !container.proven)).await?;
-        let Some(old) = found.into_iter().find(|container| container.proven) else { return Ok(None) };
+        let (mut proven, unproven): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.proven);
+        self.stop_all(unproven.iter()).await?;
+        // Never started, so without logs: the swap was cut in its midst. What was asked of the
+        // engine then goes on there: the removal waits for a start, the second stop for the first.
+        let created: Vec<_> = unproven.iter().filter(|found| found.state == State::Created).collect();
+        for half_done in &created {
+            self.engine.remove(&half_done.id).await?;
+        }
+        if !created.is_empty() {
+            self.stop_all(proven.iter()).await?;
+            proven.iter_mut().for_each(|old| old.state = State::Exited);
+        }
+        let Some(old) = proven.into_iter().next() else { return Ok(None) };
         match (old.state, on_failure) {
             (State::Running, _) => Ok(Some(old)),
             (_, OnFailure::Leave) => Ok(None),
