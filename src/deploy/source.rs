@@ -1,12 +1,14 @@
 //! Building the image from the source tarball of its commit.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 
 use super::desired::{Desired, Source};
-use super::image::{ImageReady, Images};
 use super::log::LogFile;
+use super::pull::{ImageReady, Images};
 use crate::docker::build::{BuildError, BuildRequest, build as build_image};
-use crate::docker::pull::PullError;
+use crate::docker::pull::{Credentials, PullError};
 use crate::github::{self, Archive, Limits, SourceError};
 use crate::redact::output::Tail;
 use crate::retry;
@@ -83,7 +85,7 @@ async fn build_archive(
         build_args: source.build_args.clone(),
         tag: tag(images, source, &commit),
         labels,
-        credentials: desired.logins.clone(),
+        credentials: logins(desired),
         redactor: images.progress.redactor.clone(),
         stall: crate::docker::build::STALL,
     };
@@ -95,7 +97,16 @@ async fn build_archive(
         tail.push(line);
     });
     let built = built.await.map_err(|error| fault(error).with_tail(tail.text()))?;
-    Ok(ImageReady { reference: built.id.clone(), id: built.id, digest: None, commit: Some(commit) })
+    let commit = Some(commit).filter(|commit| !commit.is_empty());
+    Ok(ImageReady { reference: built.id.clone(), id: built.id, digest: None, commit })
+}
+
+/// The logins that were had; a base image may come from any registry.
+fn logins(desired: &Desired) -> HashMap<String, Credentials> {
+    let had = |(host, login): (&String, &Result<Credentials, Fault>)| {
+        Some((host.clone(), login.as_ref().ok()?.clone()))
+    };
+    desired.logins.iter().filter_map(had).collect()
 }
 
 /// An image that was built from the same commit in the same way.
@@ -129,7 +140,9 @@ fn spec(images: &Images<'_>, source: &Source, commit: &str) -> String {
 fn tag(images: &Images<'_>, source: &Source, commit: &str) -> String {
     let spec = spec(images, source, commit);
     let short = |text: &str| text.get(..12).unwrap_or(text).to_owned();
-    format!("{}/build:{}-{}", images.engine.scope().name(), short(commit), short(&spec))
+    // An archive need not tell its commit, and a tag does not begin with a dash.
+    let commit = if commit.is_empty() { "unknown".to_owned() } else { short(commit) };
+    format!("{}/build:{commit}-{}", images.engine.scope().name(), short(&spec))
 }
 
 fn full_commit(reference: &str) -> Option<&str> {

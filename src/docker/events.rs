@@ -54,18 +54,31 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The id of the container it happened to.
+    #[must_use]
+    pub fn container(&self) -> &str {
+        match self {
+            Self::Died { id, .. }
+            | Self::OutOfMemory { id }
+            | Self::Started { id }
+            | Self::Killed { id, .. } => id,
+        }
+    }
+}
+
 impl Engine {
     /// The events of the agent's application containers from now on. The
     /// stream survives the engine: it is opened again, with what was missed.
     pub fn events(&self) -> impl Stream<Item = Event> + use<> {
         let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(forward(self.clone(), sender));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+        tokio::spawn(forward(self.clone(), sender, now));
         tokio_stream::wrappers::ReceiverStream::new(receiver)
     }
 }
 
-async fn forward(engine: Engine, sender: mpsc::Sender<Event>) {
-    let begun = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+async fn forward(engine: Engine, sender: mpsc::Sender<Event>, begun: u128) {
     let mut newest = begun;
     let mut told: VecDeque<(u128, Event)> = VecDeque::new();
     loop {

@@ -4,9 +4,11 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 pub mod docker;
+pub mod forwarder;
 pub mod github;
 pub mod imds;
 pub mod peers;
+pub mod postgres;
 pub mod registry;
 pub mod server;
 pub mod ssm;
