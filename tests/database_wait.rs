@@ -5,9 +5,9 @@
 
 mod support;
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use preview_agent::config::DatabaseUrl;
@@ -15,6 +15,7 @@ use preview_agent::deploy::database::{DatabaseReachable, reach, wait};
 use preview_agent::retry::Policy;
 use preview_agent::status::{Code, Fault};
 use support::peers::peers;
+use support::postgres::Postgres;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -209,90 +210,27 @@ fn the_real_server_is_reached_without_logging_in() {
     assert!(block_on(try_once(&url, CONNECT)).is_ok());
 }
 
-/// A real server of the test's own, which takes one connection.
-struct Postgres {
-    server: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Postgres {
-    fn start() -> Self {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        let data = folder.path().join("data");
-        let data = data.to_str().unwrap();
-        let made = as_nobody("initdb")
-            .args(["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let port = closed_port();
-        let server = as_nobody("postgres")
-            .args(["-D", data, "-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"])
-            .args([
-                "-c",
-                "max_connections=1",
-                "-c",
-                "superuser_reserved_connections=0",
-                "-c",
-                "max_wal_senders=0",
-            ])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { server, port, _folder: folder }
-    }
-
-    /// One after the other, in one connection.
-    fn psql(&self, queries: &[&str]) -> Command {
-        let mut psql = Command::new(Path::new(&peers().postgres_bin).join("psql"));
-        psql.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-At"]);
-        psql.args(queries.iter().flat_map(|query| ["-c", query]));
-        psql.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        psql
-    }
-
-    /// A client that holds the one connection; the server may still be starting.
-    fn held(&self) -> Child {
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
-            let mut holder = self.psql(&["SELECT 'held'", "SELECT pg_sleep(600)"]).spawn().unwrap();
-            let mut said = String::new();
-            std::io::BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
-            if said == "held\n" {
-                return holder;
-            }
-            holder.wait().unwrap();
-            assert!(Instant::now() < end, "the server does not start");
-        }
-    }
-}
-
-fn as_nobody(program: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
-    command.arg(Path::new(&peers().postgres_bin).join(program)).current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    command
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        // SIGKILL would leave its shared memory behind.
-        let pid = self.server.id().to_string();
-        Command::new("kill").args(["-QUIT", &pid]).status().unwrap();
-        self.server.wait().unwrap();
-    }
+/// One query after the other, in one connection.
+fn psql(postgres: &Postgres, queries: &[&str]) -> Command {
+    let mut psql = Command::new(Path::new(&peers().postgres_bin).join("psql"));
+    psql.args(["-h", &peers().postgres_host, "-p", &postgres.port.to_string(), "-U", "postgres", "-At"]);
+    psql.args(queries.iter().flat_map(|query| ["-c", query]));
+    psql.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    psql
 }
 
 #[test]
 fn a_server_without_a_free_connection_is_there_all_the_same() {
-    let postgres = Postgres::start();
-    let mut holder = postgres.held();
-    let refused = postgres.psql(&["SELECT 1"]).output().unwrap();
-    let reached = block_on(try_once(&format!("postgresql://app@127.0.0.1:{}/app", postgres.port), CONNECT));
+    let postgres = Postgres::with_options(
+        "-c max_connections=1 -c superuser_reserved_connections=0 -c max_wal_senders=0",
+    );
+    let mut holder = psql(&postgres, &["SELECT 'held'", "SELECT pg_sleep(600)"]).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "held\n");
+    let refused = psql(&postgres, &["SELECT 1"]).output().unwrap();
+    let url = format!("postgresql://app@{}:{}/app", peers().postgres_host, postgres.port);
+    let reached = block_on(try_once(&url, CONNECT));
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!(String::from_utf8_lossy(&refused.stderr).contains("too many clients"));

@@ -10,17 +10,23 @@ use super::peers::{Peers, peers};
 pub struct Postgres {
     folder: tempfile::TempDir,
     pub port: u16,
+    options: &'static str,
 }
 
 impl Postgres {
     /// A running server on the address that containers reach, which trusts everybody.
     pub fn start() -> Self {
+        Self::with_options("")
+    }
+
+    /// The same with more of the server's options, as in `-c max_connections=1`.
+    pub fn with_options(options: &'static str) -> Self {
         let folder =
             tempfile::Builder::new().prefix("preview-agent-postgres-").tempdir_in("/var/tmp").unwrap();
         run(Command::new("chown").arg("postgres:").arg(folder.path()));
         let port =
             TcpListener::bind((peers().postgres_host.as_str(), 0)).unwrap().local_addr().unwrap().port();
-        let cluster = Self { folder, port };
+        let cluster = Self { folder, port, options };
         let data = cluster.data();
         cluster.as_postgres("initdb", &["-D", &data, "-U", "postgres", "--no-sync", "--auth=trust"]);
         let rules = Path::new(&data).join("pg_hba.conf");
@@ -38,8 +44,8 @@ impl Postgres {
     pub fn resume(&self) {
         let Peers { postgres_host, .. } = peers();
         let options = format!(
-            "-c listen_addresses={postgres_host} -c port={} -c unix_socket_directories='' -c fsync=off",
-            self.port
+            "-c listen_addresses={postgres_host} -c port={} -c unix_socket_directories='' -c fsync=off {}",
+            self.port, self.options
         );
         let log = self.folder.path().join("log").display().to_string();
         self.as_postgres("pg_ctl", &["-D", &self.data(), "-w", "-l", &log, "-o", &options, "start"]);
