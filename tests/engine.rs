@@ -20,7 +20,7 @@ use preview_agent::docker::{ContainerRequest, Engine, Error, Event, LocalImage, 
 use serde_json::json;
 use support::docker::{Answer, FakeDocker, cut_off, document, lines, refusal, stream_of};
 use support::registry::{FakeRegistry, architecture};
-use support::world::docker;
+use support::world::{World, docker};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const IMAGE: &str = "ghcr.io/acme/api:1";
@@ -111,6 +111,20 @@ fn a_socket_that_may_not_be_opened_is_told_from_one_that_is_absent() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(77), "{stderr}");
     assert!(stderr.contains("may not be opened") && stderr.contains("sudo"), "{stderr}");
+}
+
+#[test]
+fn an_engine_that_cannot_be_used_is_the_runs_fault_by_its_own_code() {
+    let fake = FakeDocker::start(|_, _| None);
+    fake.speak("1.40");
+    for (host, code) in [(fake.host(), "docker_too_old"), ("tcp://127.0.0.1:9".into(), "docker_unavailable")]
+    {
+        let mut world = World::new();
+        world.set_env("DOCKER_HOST", &host);
+        let ran = world.run_once(&world.config("good", ""));
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert_eq!(ran.status["fault"]["code"], code, "{}", ran.stderr);
+    }
 }
 
 #[test]
