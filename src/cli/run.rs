@@ -62,11 +62,11 @@ impl Run {
         };
         let systemd = Systemd::from_env();
         let redactor = Redactor::default();
-        let id = supervise::new_run_id(&mut store);
+        let id = supervise::next_run_id(&store);
         let loaded = config::load(&self.config);
         let deadline = loaded.as_ref().map_or(std::time::Duration::ZERO, |loaded| loaded.config.deadline);
         let now = Timestamp::from(OffsetDateTime::now_utc());
-        let run = supervise::new_run(&store, now, deadline, &id);
+        let run = supervise::new_run(&mut store, now, deadline, &id);
         let reporter = Reporter::start(
             &paths::run_dir(),
             redactor.clone(),
@@ -94,7 +94,6 @@ impl Run {
         };
         let options = Options { config: self.config, once: self.once, migrate: self.migrate };
         let outcome = supervise::drive(&mut agent, loaded, id, &options, &mut signals, &systemd).await;
-        systemd.stopping();
         reporter.flush(policy.flush).await;
         match outcome {
             _ if !self.once => exit::OK,

@@ -8,9 +8,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::config::{DatabaseUrl, Endpoint};
+use super::Context;
+use super::phase::Stop;
+use crate::config::{Config, DatabaseUrl, Endpoint};
 use crate::retry::{self, Verdict};
-use crate::status::{Code, Fault};
+use crate::status::{self, Code, DatabaseState, Fault, PhaseName, PhaseState};
 
 /// SSLRequest: length 8 and the code 80877103 (PostgreSQL protocol, section
 /// "Message Formats"). Every server answers it with one byte, before any authentication.
@@ -21,6 +23,31 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 pub struct DatabaseReachable {
     /// The endpoint that did.
     pub endpoint: Endpoint,
+}
+
+impl Context<'_> {
+    /// Waits for the database, if there is one.
+    ///
+    /// # Errors
+    /// See [`wait`].
+    pub(super) async fn database(&self, config: &Config) -> Result<Option<DatabaseReachable>, Stop> {
+        let Some(url) = &self.desired.database else {
+            self.progress.skip(PhaseName::Database, PhaseState::Skipped);
+            return Ok(None);
+        };
+        let told = |state| {
+            let database = status::Database { endpoint: url.endpoints_text(), state };
+            self.agent.reporter.update(|document| document.database = Some(database));
+        };
+        told(DatabaseState::Waiting);
+        let policy = &self.agent.policy;
+        let wait = wait(url, policy.database(config), policy.connect, |attempt| {
+            self.progress.attempt(PhaseName::Database, attempt, u32::MAX);
+        });
+        let reached = self.progress.phase(PhaseName::Database, wait).await;
+        told(if reached.is_ok() { DatabaseState::Reachable } else { DatabaseState::Unreachable });
+        reached.map(Some)
+    }
 }
 
 /// Waits until one endpoint of the database answers.

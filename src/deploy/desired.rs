@@ -7,17 +7,21 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
-use super::store::Store;
-use crate::config::{DatabaseUrl, Deadlines, Health, ImageReference, OnFailure, Publish};
+use super::store::{Store, Watched};
+use crate::config::{DatabaseUrl, Deadlines, Health, ImageReference, OnFailure, Publish, Stage};
 use crate::docker::pull::Credentials;
+use crate::status::Fault;
+
+/// Logins by registry host, or why a registry gave none.
+pub type Logins = HashMap<String, Result<Credentials, Fault>>;
 
 /// A deployment as it shall be.
 #[derive(Debug, Clone)]
 pub struct Desired {
     /// The image, by tag or digest.
     pub image: ImageReference,
-    /// Logins by registry host.
-    pub logins: HashMap<String, Credentials>,
+    /// Logins of the registries.
+    pub logins: Logins,
     /// Where to build from if the pull fails for good.
     pub source: Option<Source>,
     /// `None` with `database: off`.
@@ -110,6 +114,18 @@ impl Desired {
         store.digest(spec.to_string().as_bytes())
     }
 
+    /// What the deployment is to be watched for once these stages have held.
+    #[must_use]
+    pub fn watched(&self, stages: &[Stage]) -> Watched {
+        let database = self.database.as_ref();
+        Watched {
+            publish: self.app.publish,
+            stages: stages.to_vec(),
+            endpoints: database.map(|url| url.endpoints().to_vec()).unwrap_or_default(),
+            postgres: database.is_some_and(DatabaseUrl::is_postgres),
+        }
+    }
+
     /// HMAC of what makes a job's result: image, database, command and the
     /// content of its files. A new password is no new migration.
     ///
@@ -136,6 +152,15 @@ impl Desired {
             "files": files,
         });
         Ok(store.digest(spec.to_string().as_bytes()))
+    }
+
+    /// HMAC of all that a failing job depends on: with another password or
+    /// variable it is worth new tries.
+    #[must_use]
+    pub fn tries_spec(&self, job_spec: &str, store: &Store) -> String {
+        let password = self.database.as_ref().map(|url| url.url().expose_secret());
+        let spec = json!([job_spec, password, exposed(&self.app.env)]);
+        store.digest(spec.to_string().as_bytes())
     }
 }
 

@@ -7,9 +7,14 @@ use serde_json::{Map, Value};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Context;
+use super::phase::Stop;
 use super::policy::Policy;
+use super::start::Started;
 use crate::config::{Health, Publish, Stage};
-use crate::status::{Code, Fault, HealthStage};
+use crate::redact::Redactor;
+use crate::redact::plain;
+use crate::status::{Code, Fault, HealthStage, PhaseName};
 
 /// Largest body that is read of an answer; a health answer is far smaller.
 const BODY_MAX: usize = 64 * 1024;
@@ -23,6 +28,7 @@ pub struct Prober {
     client: reqwest::Client,
     address: SocketAddr,
     timeout: Duration,
+    redactor: Redactor,
 }
 
 /// What one probe of one stage saw.
@@ -39,7 +45,7 @@ impl Prober {
     ///
     /// # Errors
     /// The HTTP client could not be made.
-    pub fn new(publish: Publish, policy: &Policy) -> Result<Self, Fault> {
+    pub fn new(publish: Publish, policy: &Policy, redactor: &Redactor) -> Result<Self, Fault> {
         let client = reqwest::Client::builder()
             // Plain HTTP to this host: no certificates, no proxy, a new connection each time,
             // and a redirect is an answer.
@@ -53,7 +59,8 @@ impl Prober {
             .map_err(|error| {
                 Fault::new(Code::Internal, format!("no HTTP client for health probes: {error}"))
             })?;
-        Ok(Self { client, address: reachable(publish), timeout: policy.probe })
+        let redactor = redactor.clone();
+        Ok(Self { client, address: reachable(publish), timeout: policy.probe, redactor })
     }
 
     /// Probes one stage once.
@@ -99,15 +106,53 @@ impl Prober {
             let answer: Option<Value> = serde_json::from_slice(&body).ok();
             let holds = |(key, value)| answer.as_ref().and_then(|answer| answer.get(key)) == Some(value);
             if !expected.iter().all(holds) {
-                let message = format!("{path} answered {code} {}", quote(&body));
+                let message = format!("{path} answered {code} {}", self.quote(&body));
                 return Err((Some(code), Fault::new(Code::HealthUnhealthy, message)));
             }
         }
         if status.is_success() || status.is_redirection() {
             return Ok(code);
         }
-        let fault = Fault::new(Code::HealthStatus, format!("{path} answered {code} {}", quote(&body)));
+        let fault = Fault::new(Code::HealthStatus, format!("{path} answered {code} {}", self.quote(&body)));
         Err((Some(code), fault))
+    }
+
+    /// The beginning of an answer, masked before it is cut: half a secret would not be recognised.
+    fn quote(&self, body: &[u8]) -> String {
+        let text = String::from_utf8_lossy(body);
+        let text = plain(&text);
+        let line = self.redactor.apply(&text);
+        line[..line.floor_char_boundary(QUOTE_MAX)].to_owned()
+    }
+}
+
+impl Context<'_> {
+    /// Proves the stages in order, unless the application ends first.
+    ///
+    /// # Errors
+    /// What the stage that did not hold says, or how the application ended.
+    pub(super) async fn healthy(&self, started: &Started) -> Result<Vec<Stage>, Stop> {
+        let swap = self.swap();
+        let policy = &self.agent.policy;
+        let work = async {
+            let prober = Prober::new(self.desired.app.publish, policy, &self.agent.redactor)?;
+            let limit = self.desired.deadlines.health.min(self.progress.left());
+            let prove = prove(&prober, &self.desired.health, policy, limit, |shown| {
+                self.agent.reporter.update(|document| document.health = shown.to_vec());
+            });
+            let ended = async {
+                // One that Docker restarts is not over when it ends.
+                if started.kept { std::future::pending().await } else { swap.exit(&started.id).await }
+            };
+            tokio::select! {
+                proved = prove => match proved {
+                    Ok(stages) => Ok(stages),
+                    Err(fault) => Err(swap.explained(&started.id, fault).await),
+                },
+                fault = ended => Err(fault),
+            }
+        };
+        self.progress.phase(PhaseName::Health, work).await
     }
 }
 
@@ -187,12 +232,6 @@ fn reachable(publish: Publish) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, publish.port)
-}
-
-fn quote(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let line = crate::redact::output::without_terminal_control(&text);
-    line[..line.floor_char_boundary(QUOTE_MAX)].to_owned()
 }
 
 /// The innermost reason: reqwest's own words only name the URL.

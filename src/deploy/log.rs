@@ -1,7 +1,26 @@
-//! The log files of jobs and builds, which `agent logs` reads.
+//! The output of containers and builds: the log files that `agent logs` reads,
+//! and the last lines that a fault shows.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+use crate::docker::Engine;
+use crate::redact::Redactor;
+use crate::redact::output::{Lines, Tail};
+
+/// Lines that are asked of the engine for a tail.
+const TAIL_LINES: u32 = 100;
+
+/// The last output of a container, clean and redacted; empty where the engine has none.
+pub async fn tail(engine: &Engine, id: &str, redactor: &Redactor) -> Tail {
+    let mut lines = Lines::new(redactor.clone());
+    let mut tail = Tail::default();
+    for chunk in engine.last_logs(id, TAIL_LINES).await.unwrap_or_default() {
+        lines.push(&chunk).into_iter().for_each(|line| tail.push(line));
+    }
+    lines.finish().into_iter().for_each(|line| tail.push(line));
+    tail
+}
 
 /// A log file of ours for `agent logs`, bounded: the older half goes when it is full.
 pub(super) struct LogFile {

@@ -12,37 +12,36 @@ mod fault;
 pub mod health;
 mod image;
 mod jobs;
-mod log;
+pub mod log;
+mod migrate;
 mod phase;
 mod policy;
+mod pull;
+mod report;
 mod resolve;
 mod source;
 pub mod start;
 pub mod store;
+mod values;
 mod words;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 pub use phase::{Cut, Stop};
 pub use policy::Policy;
+pub use report::parameter_sender;
 
-use crate::aws::{Aws, Endpoints};
+use crate::aws::Endpoints;
 use crate::config::{Config, Loaded, Stage};
-use crate::docker::{Engine, Scope};
+use crate::docker::{self, Engine, Scope};
 use crate::redact::Redactor;
-use crate::status::parameter::{Parameter, SendError};
-use crate::status::{self, DatabaseState, Fault, Migration, Outcome, PhaseName, PhaseState, Reporter};
-use database::DatabaseReachable;
+use crate::retry;
+use crate::status::{Code, Fault, Outcome, PhaseName, Reporter};
 use desired::Desired;
 use facts::Facts;
-use health::Prober;
-use image::{ImageReady, Images};
-use jobs::{Done, Jobs, Migrated};
-use phase::{Progress, Reload};
+use jobs::Migrated;
+use phase::Progress;
+use pull::{ImageReady, Images};
 use start::{Started, Swap};
 use store::Store;
 
@@ -82,14 +81,8 @@ pub async fn run(
     force: bool,
     cut: watch::Receiver<Cut>,
 ) -> Outcome {
-    let began = Instant::now();
-    let progress = Progress {
-        reporter: agent.reporter.clone(),
-        redactor: agent.redactor.clone(),
-        began,
-        deadline: began + loaded.config.deadline,
-        cut,
-    };
+    let (reporter, redactor) = (agent.reporter.clone(), agent.redactor.clone());
+    let progress = Progress::new(reporter, redactor, loaded.config.deadline, cut);
     let mut migrated = Migrated::default();
     let end = phases(agent, &loaded.config, &progress, id, force, &mut migrated).await;
     match end {
@@ -106,25 +99,48 @@ async fn phases(
     force: bool,
     moved: &mut Migrated,
 ) -> Result<Ready, Stop> {
-    let (desired, engine) =
-        progress.phase(PhaseName::Resolve, Reload::Cuts, resolve(agent, config, progress)).await?;
-    let images = Images {
-        engine: &engine,
-        progress,
-        policy: &agent.policy,
-        store: &agent.store,
-        run: id,
-        pulls: agent.policy.pull(config),
-    };
-    let (image, _reachable) = tokio::try_join!(
-        progress.phase(PhaseName::Image, Reload::Cuts, images.application(&desired)),
-        reachable(agent, config, &desired, progress),
-    )?;
-    let migrated = migrate(agent, &engine, &desired, &image, progress, id, force).await?;
+    let resolving = resolve(agent, config, progress);
+    let (desired, engine) = progress.phase(PhaseName::Resolve, resolving).await?;
+    let pulls = agent.policy.pull(config);
+    let mut context = Context { agent, engine, desired, progress, pulls, run: id, force };
+    let (image, database) = tokio::try_join!(context.image(), context.database(config))?;
+    let migrated = context.migrate(&image, database).await?;
     moved.clone_from(&migrated);
-    let started = start(agent, &engine, &desired, &image, progress, id).await?;
-    let stages = healthy(agent, &engine, &desired, &started, progress, id).await?;
-    Ok(Ready { desired, image, started, stages, migrated })
+    let started = context.start(&image).await?;
+    let stages = context.healthy(&started).await?;
+    Ok(Ready { desired: context.desired, image, started, stages, migrated })
+}
+
+/// What every phase after the first works with; each adds its own step.
+struct Context<'a> {
+    agent: &'a mut Agent,
+    engine: Engine,
+    desired: Desired,
+    progress: &'a Progress,
+    /// How often and how long an image is pulled.
+    pulls: retry::Policy,
+    /// The run's id.
+    run: &'a str,
+    /// Run jobs and the migration although they are recorded as done.
+    force: bool,
+}
+
+impl Context<'_> {
+    fn images(&self, phase: PhaseName) -> Images<'_> {
+        Images {
+            engine: &self.engine,
+            progress: self.progress,
+            policy: &self.agent.policy,
+            store: &self.agent.store,
+            run: self.run,
+            pulls: self.pulls,
+            phase,
+        }
+    }
+
+    fn swap(&self) -> Swap<'_> {
+        self.agent.swap(&self.engine, self.run)
+    }
 }
 
 /// Instance facts, Docker and parameters; the first two at the same time.
@@ -135,223 +151,21 @@ async fn resolve(
 ) -> Result<(Desired, Engine), Fault> {
     let scope = Scope::new(agent.store.folder());
     let patience = agent.policy.docker_patience.min(progress.left());
+    let socket = docker::socket_from_env();
     let (facts, engine) =
-        tokio::join!(Facts::gather(config, &agent.endpoints), Engine::connect(scope, patience));
-    tell_instance(&agent.reporter, &facts, config);
-    report_to(agent, config, &facts);
+        tokio::join!(Facts::gather(config, &agent.endpoints), Engine::connect(&socket, scope, patience));
+    report::tell_instance(&agent.reporter, &facts, config);
+    report::connect_parameter(agent, config, &facts);
     let engine = engine?;
     agent.engine = Some(engine.clone());
     conclude::tell_serving(agent, &engine).await;
     let limit = agent.policy.parameters.min(progress.left());
     let resolved = tokio::time::timeout(limit, resolve::resolve(config, &facts, &agent.redactor)).await;
     let (desired, notes) = resolved.map_err(|_| {
-        Fault::new(status::Code::ParametersUnreachable, format!("no values within {} s", limit.as_secs()))
+        Fault::new(Code::ParametersUnreachable, format!("no values within {} s", limit.as_secs()))
     })??;
     agent.reporter.update(|document| document.notes.extend(notes));
     Ok((desired, engine))
-}
-
-fn tell_instance(reporter: &Reporter, facts: &Facts, config: &Config) {
-    let deployment = config.deployment_id.as_ref().and_then(|text| facts.expand(text).ok());
-    reporter.update(|document| {
-        document.run.deployment = deployment;
-        if let Ok(Some(instance)) = &facts.instance {
-            document.instance = status::Instance {
-                id: Some(instance.id.clone()),
-                region: Some(instance.region.clone()),
-                az: instance.availability_zone.clone(),
-                kind: instance.instance_type.clone(),
-                private_ip: instance.private_ip.map(|ip| ip.to_string()),
-                public_ip: instance.public_ip.map(|ip| ip.to_string()),
-            };
-        }
-    });
-}
-
-/// Connects the status to its parameter. Reporting never fails a deployment:
-/// what is in the way is noted and the run goes on.
-fn report_to(agent: &mut Agent, config: &Config, facts: &Facts) {
-    let Some(text) = &config.report_parameter else { return };
-    let name = facts.expand(text).map_err(|unknown| unknown.to_string());
-    let aws = facts.aws.as_ref().map_err(ToString::to_string);
-    match name.and_then(|name| aws.map(|aws| (name, aws))) {
-        Ok((name, _)) if agent.parameter.as_ref() == Some(&name) => {}
-        Ok((name, aws)) => {
-            agent.reporter.attach_parameter(parameter_sender(aws, &name));
-            agent.parameter = Some(name);
-        }
-        Err(words) => {
-            tracing::warn!(reason = %agent.redactor.apply(&words), "the status parameter cannot be written");
-            agent.reporter.update(|document| document.notes.push(format!("no status parameter: {words}")));
-        }
-    }
-}
-
-/// What writes the status to the parameter with this name.
-#[must_use]
-pub fn parameter_sender(aws: &Aws, name: &str) -> Parameter {
-    let parameters = Arc::new(aws.parameters());
-    let name: Arc<str> = name.into();
-    Parameter::spawn(move |json: String| {
-        let (parameters, name) = (Arc::clone(&parameters), Arc::clone(&name));
-        async move {
-            let sent = parameters.put(&name, &json).await;
-            sent.map_err(|error| SendError { retryable: error.retryable(), message: error.to_string() })
-        }
-    })
-}
-
-async fn reachable(
-    agent: &Agent,
-    config: &Config,
-    desired: &Desired,
-    progress: &Progress,
-) -> Result<Option<DatabaseReachable>, Stop> {
-    let Some(url) = &desired.database else {
-        progress.skip(PhaseName::Database, PhaseState::Skipped);
-        return Ok(None);
-    };
-    let told = |state| {
-        let database = status::Database { endpoint: url.endpoints_text(), state };
-        agent.reporter.update(|document| document.database = Some(database));
-    };
-    told(DatabaseState::Waiting);
-    let policy = agent.policy.database(config);
-    let wait = database::wait(url, policy, agent.policy.connect, |attempt| {
-        progress.attempt(PhaseName::Database, attempt, u32::MAX);
-    });
-    let reached = progress.phase(PhaseName::Database, Reload::Cuts, wait).await;
-    told(if reached.is_ok() { DatabaseState::Reachable } else { DatabaseState::Unreachable });
-    reached.map(Some)
-}
-
-/// The jobs in order, then the migration; neither is ever cut by a reload.
-async fn migrate(
-    agent: &mut Agent,
-    engine: &Engine,
-    desired: &Desired,
-    image: &ImageReady,
-    progress: &Progress,
-    id: &str,
-    force: bool,
-) -> Result<Migrated, Stop> {
-    let images = {
-        let pulls = Images {
-            engine,
-            progress,
-            policy: &agent.policy,
-            store: &agent.store,
-            run: id,
-            pulls: crate::retry::Policy {
-                tries: desired.job_tries,
-                first: agent.policy.pull_wait.0,
-                max: agent.policy.pull_wait.1,
-                total: desired.deadlines.pull,
-            },
-        };
-        let mut images = Vec::new();
-        if desired.jobs.is_empty() {
-            progress.skip(PhaseName::Jobs, PhaseState::Skipped);
-        }
-        for job in desired.jobs.iter().chain(&desired.migrate) {
-            let phase = if job.name == "migrate" { PhaseName::Migrate } else { PhaseName::Jobs };
-            let pulled = async {
-                let own = pulls.job(job, desired).await?;
-                Ok(own.unwrap_or_else(|| image.clone()))
-            };
-            images.push(progress.phase(phase, Reload::Cuts, pulled).await?);
-        }
-        images
-    };
-    let reporter = agent.reporter.clone();
-    let mut jobs =
-        Jobs { engine, progress, policy: &agent.policy, store: &mut agent.store, run: id, desired, force };
-    let mut kept = true;
-    for (job, image) in desired.jobs.iter().zip(&images) {
-        let done =
-            progress.phase(PhaseName::Jobs, Reload::Waits, jobs.run(PhaseName::Jobs, job, image)).await?;
-        kept &= done == Done::Before;
-    }
-    if kept && !desired.jobs.is_empty() {
-        progress.skip(PhaseName::Jobs, PhaseState::Kept);
-    }
-    let (Some(job), Some(image)) = (&desired.migrate, images.last()) else {
-        progress.skip(PhaseName::Migrate, PhaseState::Skipped);
-        return Ok(Migrated::default());
-    };
-    let told = |state, moved: &Option<(Option<String>, String)>, attempts| {
-        let (from, to) = moved.clone().map_or((None, None), |(from, to)| (from, Some(to)));
-        reporter.update(|document| document.migration = Some(Migration { state, from, to, attempts }));
-    };
-    told(PhaseState::Running, &None, 0);
-    match progress.phase(PhaseName::Migrate, Reload::Waits, jobs.run(PhaseName::Migrate, job, image)).await {
-        Ok(Done::Before) => {
-            told(PhaseState::Kept, &None, 0);
-            progress.skip(PhaseName::Migrate, PhaseState::Kept);
-            Ok(Migrated::default())
-        }
-        Ok(Done::Now { moved, attempts }) => {
-            told(PhaseState::Done, &moved, attempts);
-            Ok(Migrated { moved })
-        }
-        Err(stop) => {
-            let attempts = if let Stop::Fault(_, fault) = &stop { fault.attempts } else { 0 };
-            told(if attempts > 0 { PhaseState::Failed } else { PhaseState::Cut }, &None, attempts);
-            Err(stop)
-        }
-    }
-}
-
-async fn start(
-    agent: &Agent,
-    engine: &Engine,
-    desired: &Desired,
-    image: &ImageReady,
-    progress: &Progress,
-    id: &str,
-) -> Result<Started, Stop> {
-    let swap = agent.swap(engine, id);
-    let started =
-        progress.phase(PhaseName::Start, Reload::Cuts, swap.start(desired, image, &agent.store)).await?;
-    if started.kept {
-        progress.skip(PhaseName::Start, PhaseState::Kept);
-    }
-    let url = conclude::url(&agent.reporter.snapshot().instance, desired.app.publish);
-    agent.reporter.update(|document| {
-        document.app = status::App { container: Some(started.name.clone()), restarts: 0, url };
-    });
-    Ok(started)
-}
-
-/// The stages in order, unless the application ends first.
-async fn healthy(
-    agent: &Agent,
-    engine: &Engine,
-    desired: &Desired,
-    started: &Started,
-    progress: &Progress,
-    id: &str,
-) -> Result<Vec<Stage>, Stop> {
-    let swap = agent.swap(engine, id);
-    let work = async {
-        let prober = Prober::new(desired.app.publish, &agent.policy)?;
-        let limit: Duration = desired.deadlines.health.min(progress.left());
-        let prove = health::prove(&prober, &desired.health, &agent.policy, limit, |shown| {
-            agent.reporter.update(|document| document.health = shown.to_vec());
-        });
-        let ended = async {
-            // One that Docker restarts is not over when it ends.
-            if started.kept { std::future::pending().await } else { swap.exit(&started.id).await }
-        };
-        tokio::select! {
-            proved = prove => match proved {
-                Ok(stages) => Ok(stages),
-                Err(fault) => Err(swap.explained(&started.id, fault).await),
-            },
-            fault = ended => Err(fault),
-        }
-    };
-    progress.phase(PhaseName::Health, Reload::Cuts, work).await
 }
 
 impl Agent {

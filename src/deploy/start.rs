@@ -4,18 +4,15 @@
 use secrecy::ExposeSecret as _;
 
 use super::desired::{App, Desired};
-use super::image::ImageReady;
+use super::phase::Stop;
 use super::policy::Policy;
+use super::pull::ImageReady;
 use super::store::Store;
-use super::words;
+use super::{Context, conclude, log, words};
 use crate::config::OnFailure;
 use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};
 use crate::redact::Redactor;
-use crate::redact::output::{Lines, Tail};
-use crate::status::{Class, Code, Fault};
-
-/// Lines of the application's output that a fault keeps.
-const TAIL_LINES: u32 = 100;
+use crate::status::{self, Class, Code, Fault, PhaseName, PhaseState};
 
 /// The application's container, running.
 #[derive(Debug, Clone)]
@@ -39,6 +36,26 @@ pub struct Swap<'a> {
     pub redactor: &'a Redactor,
     /// The run's id.
     pub run: &'a str,
+}
+
+impl Context<'_> {
+    /// Brings the application up and tells where it is.
+    ///
+    /// # Errors
+    /// See [`Swap::start`].
+    pub(super) async fn start(&self, image: &ImageReady) -> Result<Started, Stop> {
+        let swap = self.swap();
+        let work = swap.start(&self.desired, image, &self.agent.store);
+        let started = self.progress.phase(PhaseName::Start, work).await?;
+        if started.kept {
+            self.progress.skip(PhaseName::Start, PhaseState::Kept);
+        }
+        let url = conclude::url(&self.agent.reporter.snapshot().instance, self.desired.app.publish);
+        self.agent.reporter.update(|document| {
+            document.app = status::App { container: Some(started.name.clone()), restarts: 0, url };
+        });
+        Ok(started)
+    }
 }
 
 impl Swap<'_> {
@@ -102,14 +119,25 @@ impl Swap<'_> {
     }
 
     /// The way back: what was not proven is stopped and kept for its logs, the
-    /// old application started again. Returns what serves now.
+    /// old application started again. Returns what serves now, in the state it was found in.
     ///
     /// # Errors
     /// Whatever the engine says.
     pub async fn restore(&self, on_failure: OnFailure) -> Result<Option<Container>, Fault> {
         let found = self.engine.containers(Role::App).await?;
-        self.stop_all(found.iter().filter(|container| !container.proven)).await?;
-        let Some(old) = found.into_iter().find(|container| container.proven) else { return Ok(None) };
+        let (mut proven, unproven): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.proven);
+        self.stop_all(unproven.iter()).await?;
+        // Never started, so without logs: the swap was cut in its midst. What was asked of the
+        // engine then goes on there: the removal waits for a start, the second stop for the first.
+        let created: Vec<_> = unproven.iter().filter(|found| found.state == State::Created).collect();
+        for half_done in &created {
+            self.engine.remove(&half_done.id).await?;
+        }
+        if !created.is_empty() {
+            self.stop_all(proven.iter()).await?;
+            proven.iter_mut().for_each(|old| old.state = State::Exited);
+        }
+        let Some(old) = proven.into_iter().next() else { return Ok(None) };
         match (old.state, on_failure) {
             (State::Running, _) => Ok(Some(old)),
             (_, OnFailure::Leave) => Ok(None),
@@ -141,13 +169,7 @@ impl Swap<'_> {
 
     /// The application's last output, clean and redacted.
     pub async fn tail(&self, id: &str) -> String {
-        let mut lines = Lines::new(self.redactor.clone());
-        let mut tail = Tail::default();
-        for chunk in self.engine.last_logs(id, TAIL_LINES).await.unwrap_or_default() {
-            lines.push(&chunk).into_iter().for_each(|line| tail.push(line));
-        }
-        lines.finish().into_iter().for_each(|line| tail.push(line));
-        tail.text()
+        log::tail(self.engine, id, self.redactor).await.text()
     }
 
     async fn stop_all(&self, containers: impl Iterator<Item = &Container>) -> Result<(), Fault> {
@@ -195,7 +217,7 @@ impl Swap<'_> {
 pub fn exit_fault(exit: ExitStatus, tail: &str) -> Fault {
     let code =
         if exit.out_of_memory { Code::AppOomKilled } else { cause_in(tail).unwrap_or(Code::AppExited) };
-    let last = tail.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no output");
+    let last = words::telling(tail);
     let memory = if exit.out_of_memory { ", out of memory" } else { "" };
     let message = format!("the application ended with exit code {}{memory}: {last}", exit.code);
     Fault::new(code, message).with_tail(tail)

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::desired::Desired;
-use crate::config::{DatabaseUrl, Endpoint, Publish, Stage};
-use crate::status::Serving;
+use crate::config::{Endpoint, Publish, Stage};
+use crate::status::{Code, Serving};
 
 const STATE: &str = "state.json";
 const KEY: &str = "spec.key";
@@ -31,7 +30,7 @@ pub struct State {
     /// Finished jobs by name: an HMAC of what each was made from.
     #[serde(default)]
     pub done: BTreeMap<String, String>,
-    /// Used-up tries by the HMAC of what was tried.
+    /// Used-up tries by the HMAC of what was tried, secrets included.
     #[serde(default)]
     pub tries: BTreeMap<String, Spent>,
 }
@@ -41,6 +40,8 @@ pub struct State {
 pub struct Spent {
     /// Tries used up.
     pub count: u32,
+    /// The last fault's code.
+    pub code: Code,
     /// The last fault's message, redacted.
     pub message: String,
 }
@@ -70,20 +71,6 @@ pub struct Watched {
     pub endpoints: Vec<Endpoint>,
     /// Whether the database speaks PostgreSQL.
     pub postgres: bool,
-}
-
-impl Watched {
-    /// What a proven deployment is to be watched for.
-    #[must_use]
-    pub fn new(desired: &Desired, stages: &[Stage]) -> Self {
-        let database = desired.database.as_ref();
-        Self {
-            publish: desired.app.publish,
-            stages: stages.to_vec(),
-            endpoints: database.map(|url| url.endpoints().to_vec()).unwrap_or_default(),
-            postgres: database.is_some_and(DatabaseUrl::is_postgres),
-        }
-    }
 }
 
 /// The state folder, locked by this process.

@@ -5,15 +5,15 @@
 //! Every document the agent shows is held against the schema, and every place
 //! it writes to is searched for the canaries: in every test, without asking.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::io::Read as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use serde_json::Value;
@@ -46,6 +46,30 @@ pub struct Ran {
     pub code: Option<i32>,
     pub stderr: String,
     pub status: Value,
+}
+
+impl Ran {
+    /// The run's phase with this name: its state.
+    pub fn phase(&self, name: &str) -> &str {
+        let phases = self.status["phases"].as_array().unwrap();
+        phases.iter().find(|phase| phase["name"] == name).unwrap()["state"].as_str().unwrap()
+    }
+
+    /// The run failed with this fault.
+    #[track_caller]
+    pub fn failed_with(&self, code: &str) -> &Value {
+        let fault = &self.status["fault"];
+        assert_eq!(fault["code"], code, "{} {}", self.status, self.stderr);
+        assert_eq!((self.code, &self.status["run"]["outcome"]), (Some(1), &"failed".into()));
+        assert!(!fault["hint"].as_str().unwrap().is_empty());
+        fault
+    }
+
+    #[track_caller]
+    pub fn is_ready(&self) {
+        assert_eq!(self.status["run"]["outcome"], "ready", "{} {}", self.status, self.stderr);
+        assert_eq!(self.code, Some(0));
+    }
 }
 
 impl World {
@@ -125,6 +149,31 @@ impl World {
         )
     }
 
+    /// A file that the test gives to the agent, not searched for canaries; its path.
+    pub fn given(&self, name: &str, content: &str) -> PathBuf {
+        let folder = self.path("given");
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// How often a job's container, or the migration's, has run.
+    pub fn times_run(&self, job: &str) -> usize {
+        let log = fs::read_to_string(self.path("state/migrate.log")).unwrap_or_default();
+        log.lines().filter(|line| line.starts_with(&format!("--- {job} in run "))).count()
+    }
+
+    /// Everything of the agent's in the engine: containers, networks, images.
+    pub fn in_docker(&self) -> Vec<String> {
+        let filter = self.scope_filter();
+        let lists = [["ps", "-aq"].as_slice(), &["network", "ls", "-q"], &["images", "-q"]];
+        lists
+            .iter()
+            .flat_map(|list| lines(&docker(&[list, ["--filter", &filter].as_slice()].concat())))
+            .collect()
+    }
+
     /// A query on the world's database; rows as psql prints them, unaligned.
     pub fn sql(&self, query: &str) -> String {
         psql(&self.database, query)
@@ -194,6 +243,42 @@ impl World {
         lines(&docker(&["ps", "-aq", "--no-trunc", "--filter", &self.scope_filter(), "--filter", &filter]))
     }
 
+    /// The one application container there is.
+    pub fn app_container(&self) -> String {
+        match self.containers("app").as_slice() {
+            [only] => only.clone(),
+            found => panic!("{} application containers", found.len()),
+        }
+    }
+
+    /// Writes down what happens to the agent's containers from now on.
+    pub fn record(&self) -> Recording {
+        let path = self.path(&format!("events-{:08x}", fastrand::u32(..)));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let child = Command::new("docker")
+            .args(["events", "--since", &format!("{}.{:09}", now.as_secs(), now.subsec_nanos())])
+            .args(["--filter", "type=container", "--filter", &self.scope_filter()])
+            .args([
+                "--format",
+                "{{index .Actor.Attributes \"preview-agent.role\"}} {{.Action}} {{.Actor.ID}}",
+            ])
+            .stdout(fs::File::create(&path).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Recording { child, path }
+    }
+
+    /// Status and body of a GET request to the application.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
     fn scope_filter(&self) -> String {
         format!("label=preview-agent.scope={}", self.path("state").display())
     }
@@ -245,7 +330,14 @@ impl Drop for World {
         for image in &self.images {
             docker(&["rmi", "-f", image]);
         }
-        psql("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database));
+        let dropped =
+            psql_command("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database))
+                .output();
+        // A second panic would end the whole test binary and hide the first.
+        assert!(
+            std::thread::panicking() || dropped.unwrap().status.success(),
+            "the database was not dropped"
+        );
     }
 }
 
@@ -329,6 +421,62 @@ impl Drop for Running<'_> {
     }
 }
 
+/// What happened to the agent's containers, as `docker events` tells it.
+pub struct Recording {
+    child: Child,
+    path: PathBuf,
+}
+
+impl Recording {
+    /// What happened to containers of this role: action and id, oldest first.
+    pub fn of(&self, role: &str) -> Vec<(String, String)> {
+        let text = fs::read_to_string(&self.path).unwrap();
+        let events =
+            text.lines().filter_map(|line| line.strip_prefix(role)?.strip_prefix(' ')?.split_once(' '));
+        events.map(|(action, id)| (action.to_owned(), id.to_owned())).collect()
+    }
+
+    pub fn count(&self, role: &str, action: &str) -> usize {
+        self.of(role).iter().filter(|(seen, _)| seen == action).count()
+    }
+
+    /// How many containers of this role ran at the same time at most.
+    pub fn most_at_once(&self, role: &str) -> usize {
+        let mut running = BTreeSet::new();
+        let mut most = 0;
+        for (action, id) in self.of(role) {
+            match action.as_str() {
+                "start" => running.insert(id),
+                "die" => running.remove(&id),
+                _ => false,
+            };
+            most = most.max(running.len());
+        }
+        most
+    }
+
+    /// Waits until this has happened to a container of this role.
+    pub fn wait_for(&self, role: &str, action: &str) {
+        eventually(&format!("{role} {action}"), || self.count(role, action) > 0);
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Waits until it holds.
+pub fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Output of the docker client; empty where it fails.
 pub fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().unwrap();
@@ -339,25 +487,28 @@ pub fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn psql(database: &str, query: &str) -> String {
+fn psql_command(database: &str, query: &str) -> Command {
     let peers = peers();
-    let output = Command::new(Path::new(&peers.postgres_bin).join("psql"))
+    let mut command = Command::new(Path::new(&peers.postgres_bin).join("psql"));
+    command
+        .args(["-qAt", "-v", "ON_ERROR_STOP=1", "-h", &peers.postgres_host])
         .args([
-            "-qAt",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            &peers.postgres_host,
             "-p",
             &peers.postgres_port.to_string(),
+            "-U",
+            &peers.postgres_user,
+            "-d",
+            database,
+            "-c",
+            query,
         ])
-        .args(["-U", &peers.postgres_user, "-d", database, "-c", query])
-        .env("PGPASSWORD", &peers.postgres_password)
-        .output()
-        .unwrap();
-    let mut stderr = String::new();
-    output.stderr.as_slice().read_to_string(&mut stderr).unwrap();
-    assert!(output.status.success(), "{query}: {stderr}");
+        .env("PGPASSWORD", &peers.postgres_password);
+    command
+}
+
+fn psql(database: &str, query: &str) -> String {
+    let output = psql_command(database, query).output().unwrap();
+    assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
