@@ -184,7 +184,7 @@ fn a_crash_while_the_old_app_is_being_stopped_converges_to_one_container() {
 
 /// An application that serves only once the test lets it.
 fn held_app(world: &World) -> String {
-    let serve = "until [ -e /tmp/go ]; do sleep 0.1; done; \
+    let serve = "trap exit TERM; until [ -e /tmp/go ]; do sleep 0.1; done; \
                  exec uvicorn app.main:app --host 0.0.0.0 --port 8000";
     world.app(&format!("  command: [sh, -c, {serve:?}]\n"))
 }
