@@ -2,7 +2,6 @@
 //!
 //! `UPDATE_README=1 cargo test --test docs` writes the module map anew.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
