@@ -1,8 +1,7 @@
 //! What README.md and CONTRIBUTING.md say about the code is what the code says.
 //!
 //! `UPDATE_README=1 cargo test --test docs` writes the module map anew.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,10 @@
 //! How a run ends: what is kept, what is told, what serves.
 
+use super::health::{Prober, prove};
 use super::phase::{Cut, Progress, Stop};
 use super::store::LastGood;
 use super::{Agent, Migrated, Ready};
-use crate::config::{Loaded, OnFailure, Publish};
+use crate::config::{Health, Loaded, OnFailure, Publish};
 use crate::docker::{Container, Engine, Role, State};
 use crate::status::{
     self, App, Cause, Code, Fault, FaultReport, Outcome, PhaseName, PhaseState, Service, ServiceState,
@@ -80,12 +81,18 @@ pub(super) async fn stopped(
 ) -> Outcome {
     cut_what_runs(agent);
     let restored = restore(agent, loaded).await;
+    let again = match (&restored, &stop) {
+        (Ok(Some(old)), Stop::Fault(..)) if old.state != State::Running => {
+            serves_again(agent, loaded, progress).await
+        }
+        _ => Ok(()),
+    };
     let now = agent.reporter.now();
     if let Stop::Fault(phase, fault) = &stop
         && let Ok(Some(container)) = &restored
         && keeps_serving(agent, loaded, *phase, container)
     {
-        return refreshed_nothing(agent, *phase, fault, container);
+        return refreshed_nothing(agent, *phase, fault, container, again);
     }
     let outcome = stop.outcome();
     let (fault, phase) = match stop {
@@ -101,7 +108,7 @@ pub(super) async fn stopped(
     };
     let before = agent.reporter.snapshot().service;
     let (state, cause) = match &restored {
-        Ok(Some(old)) => service_of(before, old),
+        Ok(Some(old)) => service_of(before, old, again),
         Ok(None) => {
             // Where nothing ever served, nothing is down before it was started.
             let down = before.state != ServiceState::None
@@ -133,13 +140,27 @@ pub(super) async fn stopped(
     outcome
 }
 
+/// Waits until the old application, started again, is as healthy as it was.
+async fn serves_again(agent: &Agent, loaded: &Loaded, progress: &Progress) -> Result<(), Fault> {
+    let Some(good) = &agent.store.state().last_good else { return Ok(()) };
+    let prober = Prober::new(good.watched.publish, &agent.policy, &agent.redactor)?;
+    let stages = Health::Stages(good.watched.stages.clone());
+    let limit = loaded.config.deadlines.health;
+    tokio::select! {
+        proved = prove(&prober, &stages, &agent.policy, limit, |_| {}) => proved.map(|_| ()),
+        _ = progress.cut() => Ok(()),
+    }
+}
+
 /// What is true of the old application: what was seen of it before where the
-/// run did not touch it, else that it serves again.
-fn service_of(before: Service, old: &Container) -> (ServiceState, Option<Cause>) {
-    if old.state == State::Running && before.state != ServiceState::None {
-        (before.state, before.cause)
-    } else {
-        (ServiceState::Up, None)
+/// run did not touch it, else whether it serves `again`.
+fn service_of(before: Service, old: &Container, again: Result<(), Fault>) -> (ServiceState, Option<Cause>) {
+    match again {
+        Ok(()) if old.state == State::Running && before.state != ServiceState::None => {
+            (before.state, before.cause)
+        }
+        Ok(()) => (ServiceState::Up, None),
+        Err(fault) => (ServiceState::Degraded, Some(Cause::from(&fault))),
     }
 }
 
@@ -178,9 +199,15 @@ fn keeps_serving(agent: &Agent, loaded: &Loaded, phase: PhaseName, container: &C
         && good.is_some_and(|good| good.config == digest && good.container == container.id)
 }
 
-fn refreshed_nothing(agent: &Agent, phase: PhaseName, fault: &Fault, container: &Container) -> Outcome {
+fn refreshed_nothing(
+    agent: &Agent,
+    phase: PhaseName,
+    fault: &Fault,
+    container: &Container,
+    again: Result<(), Fault>,
+) -> Outcome {
     let now = agent.reporter.now();
-    let (state, cause) = service_of(agent.reporter.snapshot().service, container);
+    let (state, cause) = service_of(agent.reporter.snapshot().service, container, again);
     let (serving, app) = shown(agent, container);
     let note = format!("not refreshed: {}: {}", fault.code.name(), fault.message);
     tracing::warn!(fault = %fault.code.name(), message = %fault.message, "what serves is kept");

@@ -22,6 +22,9 @@ const BODY_MAX: usize = 64 * 1024;
 /// Longest part of an unhealthy answer that the status quotes, in bytes.
 const QUOTE_MAX: usize = 200;
 
+/// How long a connection must stay open to count; the proxy gives up within one.
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// Probes the application at its published address.
 #[derive(Debug, Clone)]
 pub struct Prober {
@@ -80,7 +83,8 @@ impl Prober {
 
     async fn tcp(&self) -> Result<(), (Option<u16>, Fault)> {
         let message = match timeout(self.timeout, TcpStream::connect(self.address)).await {
-            Ok(Ok(_)) => return Ok(()),
+            Ok(Ok(stream)) if stays(&stream).await => return Ok(()),
+            Ok(Ok(_)) => format!("{} closes every connection: nothing listens behind it", self.address),
             Ok(Err(error)) => format!("{}: {error}", self.address),
             Err(_) => format!("{} does not accept connections", self.address),
         };
@@ -221,6 +225,15 @@ pub async fn prove(
         let message =
             "the application answers 404 to /docs, /readyz and /health/db; name a path under `health`";
         Err(Fault::new(Code::HealthStatus, message))
+    }
+}
+
+/// Whether a connection outlasts its first moment. Docker's proxy accepts on
+/// the host whether or not anything listens in the container, and closes at once if not.
+async fn stays(stream: &TcpStream) -> bool {
+    match timeout(MOMENT, stream.peek(&mut [0])).await {
+        Ok(seen) => seen.is_ok_and(|bytes| bytes > 0),
+        Err(_) => true,
     }
 }
 

@@ -132,7 +132,8 @@ impl Progress {
         }
     }
 
-    async fn cut(&self) -> Cut {
+    /// Waits until the run is to end early and nothing holds that up.
+    pub async fn cut(&self) -> Cut {
         let (mut cut, mut held) = (self.cut.clone(), self.held.subscribe());
         loop {
             let asked = cut.borrow_and_update().clone();

@@ -14,6 +14,9 @@ use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role,
 use crate::redact::Redactor;
 use crate::status::{self, Class, Code, Fault, PhaseName, PhaseState};
 
+/// Exit code of what SIGKILL has ended: 128 and the signal's number.
+const SIGKILLED: i64 = 137;
+
 /// The application's container, running.
 #[derive(Debug, Clone)]
 pub struct Started {
@@ -109,7 +112,9 @@ impl Swap<'_> {
     /// # Errors
     /// Whatever the engine says.
     pub async fn settle(&self, started: &Started) -> Result<(), Fault> {
-        self.engine.set_restart(&started.id).await?;
+        if !started.kept {
+            self.engine.set_restart(&started.id).await?;
+        }
         for other in self.engine.containers(Role::App).await? {
             if other.id != started.id {
                 self.engine.remove(&other.id).await?;
@@ -153,7 +158,7 @@ impl Swap<'_> {
         match self.engine.wait(id).await {
             Ok(exit) => {
                 let tail = self.tail(id).await;
-                exit_fault(exit, &tail)
+                exit_fault(exit, &tail, "")
             }
             Err(error) => error.into(),
         }
@@ -212,14 +217,15 @@ impl Swap<'_> {
     }
 }
 
-/// The fault of an application that ended.
+/// The fault of an application that ended; `then` is what came of it.
 #[must_use]
-pub fn exit_fault(exit: ExitStatus, tail: &str) -> Fault {
+pub fn exit_fault(exit: ExitStatus, tail: &str, then: &str) -> Fault {
     let code =
         if exit.out_of_memory { Code::AppOomKilled } else { cause_in(tail).unwrap_or(Code::AppExited) };
-    let last = words::telling(tail);
+    // Nobody has a last word on a signal that kills at once.
+    let last = if exit.code == SIGKILLED { String::new() } else { format!(": {}", words::telling(tail)) };
     let memory = if exit.out_of_memory { ", out of memory" } else { "" };
-    let message = format!("the application ended with exit code {}{memory}: {last}", exit.code);
+    let message = format!("the application ended with exit code {}{memory}{then}{last}", exit.code);
     Fault::new(code, message).with_tail(tail)
 }
 

@@ -10,7 +10,9 @@ const WORDS: &[(&str, Code)] = &[
     ("exec: \"alembic\"", Code::MigrationCommandMissing),
     ("alembic: not found", Code::MigrationCommandMissing),
     ("alembic: command not found", Code::MigrationCommandMissing),
-    ("No module named alembic", Code::MigrationCommandMissing),
+    // python -m; a module that is missing inside the migration comes with quotes
+    ("python: No module named ", Code::MigrationCommandMissing),
+    ("python3: No module named ", Code::MigrationCommandMissing),
     // alembic 1.x
     ("Multiple head revisions are present", Code::MigrationMultipleHeads),
     ("Can't locate revision identified by", Code::MigrationRevisionUnknown),

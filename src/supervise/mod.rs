@@ -134,7 +134,10 @@ impl Steering<'_> {
         let loaded = config::load(&self.options.config);
         self.systemd.ready();
         match loaded {
-            Ok(loaded) => Next::Deploy(Box::new(Wanted { loaded, id: next_id.to_owned() })),
+            Ok(loaded) => {
+                tracing::info!(run = next_id, "the configuration was read again");
+                Next::Deploy(Box::new(Wanted { loaded, id: next_id.to_owned() }))
+            }
             Err(error) => {
                 tracing::error!(%error, "the reload is refused; what runs is kept");
                 let words = error.to_string();

@@ -36,8 +36,10 @@ pub(super) struct Watch {
     misses: u32,
     /// Its container runs, as far as known.
     running: bool,
-    /// How it ended, while it has not been seen up since.
-    ended: Option<Fault>,
+    /// How it ended and its last output, while it has not been seen up since.
+    ended: Option<(ExitStatus, String)>,
+    /// What was told of that.
+    before: Option<String>,
     /// When it ended without anybody's doing, the newest last.
     exits: VecDeque<Instant>,
     /// Why Docker will not restart it when it ends, if so.
@@ -65,6 +67,7 @@ impl Watch {
             misses: 0,
             running: true,
             ended: None,
+            before: None,
             exits: VecDeque::new(),
             stays_down: None,
             out_of_memory: false,
@@ -90,16 +93,25 @@ impl Watch {
 
     /// What happened before the events were listened to.
     async fn catch_up(&mut self) {
-        let up = self.reporter.snapshot().service.state == ServiceState::Up;
-        match self.engine.inspect(&self.good.container).await {
-            Ok(Some(container)) if container.state == State::Running => {}
-            Ok(Some(container)) if up => {
-                // Between two restarts it would still count as running.
-                self.stays_down = Some("Docker leaves it stopped".to_owned());
-                self.died(container.exit).await;
+        let container = match self.engine.inspect(&self.good.container).await {
+            Ok(Some(container)) => container,
+            Ok(None) => return self.running = false,
+            Err(error) => {
+                return tracing::warn!(%error, "the application's container cannot be inspected");
             }
-            Ok(_) => self.running = false,
-            Err(error) => tracing::warn!(%error, "the application's container cannot be inspected"),
+        };
+        // The run may not have learned them: with a parameter denied, what serves is kept.
+        for secret in &container.secrets {
+            self.redactor.learn(secret);
+        }
+        self.running = container.state == State::Running;
+        let up = self.reporter.snapshot().service.state == ServiceState::Up;
+        if !up {
+            (self.wait, _) = self.policy.probe_wait;
+        } else if !self.running {
+            // Between two restarts it would count as running.
+            self.stays_down = Some("Docker leaves it stopped".to_owned());
+            self.died(container.exit).await;
         }
     }
 
@@ -130,19 +142,14 @@ impl Watch {
 
     async fn died(&mut self, exit: ExitStatus) {
         self.running = false;
-        let tail = tail(&self.engine, &self.good.container, &self.redactor).await.text();
-        let mut fault = exit_fault(exit, &tail);
         if self.stays_down.is_none() {
             self.exits.push_back(Instant::now());
             self.exits.retain(|exit| exit.elapsed() < LOOP_WINDOW);
-            if self.exits.len() >= LOOP_EXITS && fault.code == Code::AppExited {
-                fault.code = Code::AppCrashLoop;
-                fault.message = format!("{} times in a row {}", self.exits.len(), fault.message);
-            }
         }
-        let doing = self.stays_down.as_deref().unwrap_or("Docker restarts it");
-        self.tell(ServiceState::Down, Some(&with_words(&fault, doing)));
-        self.ended = Some(fault);
+        let tail = tail(&self.engine, &self.good.container, &self.redactor).await.text();
+        self.ended = Some((exit, tail));
+        let then = self.stays_down.clone().unwrap_or_else(|| "Docker restarts it".to_owned());
+        self.tell_down(&then);
     }
 
     /// It runs again, and is up once it is probed to be.
@@ -151,16 +158,24 @@ impl Watch {
         (self.wait, _) = self.policy.probe_wait;
         self.misses = 0;
         let by_hand = self.stays_down.take().is_some();
-        let doing = if by_hand { "it was started again by hand" } else { "Docker restarted it" };
-        if let Some(fault) = self.ended.take() {
-            let told = with_words(&fault, doing);
-            self.tell(ServiceState::Down, Some(&told));
-            self.ended = Some(told);
-        }
+        self.tell_down(if by_hand { "it was started again by hand" } else { "Docker restarted it" });
         if let Ok(Some(container)) = self.engine.inspect(&self.good.container).await {
             let restarts = u64::from(container.restarts);
             self.reporter.update(|document| document.app.restarts = restarts);
         }
+    }
+
+    /// Tells how it ended and what came of it, also for when it is up again.
+    fn tell_down(&mut self, then: &str) {
+        let Some((exit, tail)) = &self.ended else { return };
+        let mut fault = exit_fault(*exit, tail, &format!("; {then}"));
+        let often = self.exits.len();
+        if often >= LOOP_EXITS && fault.code == Code::AppExited {
+            fault.code = Code::AppCrashLoop;
+            fault.message = format!("{often} times within minutes {}", fault.message);
+        }
+        self.tell(ServiceState::Down, Some(&fault));
+        self.before = Some(fault.message);
     }
 
     async fn seen(&mut self, trouble: Option<Fault>) {
@@ -180,8 +195,9 @@ impl Watch {
             None => {
                 self.wait = liveness;
                 self.misses = 0;
-                if let Some(ended) = self.ended.take() {
-                    self.reporter.update(|document| document.note("before this: ", &ended.message));
+                self.ended = None;
+                if let Some(before) = self.before.take() {
+                    self.reporter.update(|document| document.note("before this: ", &before));
                 }
                 self.tell_once(ServiceState::Up, None);
             }
@@ -216,10 +232,6 @@ impl Watch {
         let now = self.reporter.now();
         self.reporter.update(|document| document.set_service(state, fault.map(Cause::from), now));
     }
-}
-
-fn with_words(fault: &Fault, words: &str) -> Fault {
-    Fault { message: format!("{}; {words}", fault.message), ..fault.clone() }
 }
 
 /// One look at everything; `None` is all well. A dead database comes first:
