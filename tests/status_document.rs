@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 use preview_agent::redact::Redactor;
+use preview_agent::status::fit;
 use preview_agent::status::systemd::Systemd;
 use preview_agent::status::verdict::verdict;
 use preview_agent::status::{
@@ -12,7 +13,6 @@ use preview_agent::status::{
     ImageSource, Instance, Migration, Outcome, Phase, PhaseName, PhaseState, Progress, Reporter, Run,
     Service, ServiceState, Serving, Timestamp,
 };
-use preview_agent::status::{fit, text};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -164,7 +164,7 @@ proptest! {
 
     #[test]
     fn a_verdict_is_one_short_line(text in foreign(), outcome in outcome()) {
-        let mut document = full(&text::plain(&text));
+        let mut document = full(&preview_agent::redact::plain(&text));
         document.run.outcome = outcome;
         let line = verdict(&document);
         prop_assert!(line.len() <= 300 && !line.is_empty());

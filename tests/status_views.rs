@@ -167,7 +167,7 @@ fn colour_changes_nothing_but_the_colour() {
     for document in [document(), ready(), failed()] {
         let coloured = render(&document, at(60), Style { colour: true });
         assert!(coloured.contains("\u{1b}["));
-        assert_eq!(text::plain(&coloured), render(&document, at(60), Style::default()));
+        assert_eq!(preview_agent::redact::plain(&coloured), render(&document, at(60), Style::default()));
     }
 }
 

@@ -3,10 +3,9 @@
 
 HUB_PYTHON=python:3-slim
 
-# hub_reachable: asked once per `peers up`, so that all images come from the same place.
-hub_reachable() {
-  [[ $(remember hub curl -m 5 -s -o /dev/null -w '%{http_code}' https://registry-1.docker.io/v2/ || true) == 401 ]]
-}
+# hub_reachable: asked once until `peers down`, so that all images come from the same place.
+hub_reachable() { [[ $(remember hub probe_hub) == yes ]]; }
+probe_hub() { if timeout 10 docker manifest inspect "$HUB_PYTHON" >/dev/null 2>&1; then echo yes; else echo no; fi; }
 
 # pip_settings: how pip reaches its index from this machine, as --change options of docker import.
 # The machine's own CA bundle goes along, since it may trust a proxy that a plain Debian does not.

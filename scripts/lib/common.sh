@@ -38,17 +38,6 @@ quietly() {
   fi
 }
 
-# wait_for SECONDS WHAT COMMAND...: polls until the command succeeds.
-wait_for() {
-  local seconds=$1 what=$2 end
-  shift 2
-  end=$((SECONDS + seconds))
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < end)) || die "$what did not come up within $seconds s; see the logs in $PEERS"
-    sleep 0.2
-  done
-}
-
 # A TCP port that nothing listens on, on any address.
 free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
@@ -73,6 +62,19 @@ start_peer() {
   # 9 is the lock of scripts/peers, which a server would hold for ever.
   setsid "$@" >"$PEERS/$name.log" 2>&1 </dev/null 9>&- &
   printf '%s %s\n' "$!" "$(started_at "$!")" >"$PEERS/$name.pid"
+}
+
+# wait_for_peer NAME COMMAND...: polls until the command succeeds; shows the peer's log if it never does.
+wait_for_peer() {
+  local name=$1 end=$((SECONDS + 90))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    if ! peer_running "$name" || ((SECONDS >= end)); then
+      tail -n 20 "$PEERS/$name.log" >&2
+      die "$name did not come up; its log is $PEERS/$name.log"
+    fi
+    sleep 0.2
+  done
 }
 
 # stop_peer NAME [SIGNAL]: ends what start_peer recorded and nothing else, and waits for its end.

@@ -30,7 +30,7 @@ secret() {
 
 # demo_port: 8000 as in the handbook, or a free one where that is taken.
 demo_port() {
-  python3 -c 'import socket; socket.socket().bind(("", 8000)); print(8000)' 2>/dev/null || free_port
+  python3 -c 'import socket; socket.create_server(("", 8000)); print(8000)' 2>/dev/null || free_port
 }
 
 # demo_config TAG PORT: the agent's configuration for this tag of the image.

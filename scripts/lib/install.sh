@@ -55,9 +55,9 @@ install_engine() {
       systemctl start docker.service
     else
       start_peer dockerd dockerd
+      wait_for_peer dockerd docker version
     fi
   fi
-  wait_for 60 "the Docker Engine" docker version
 }
 
 # builder: a docker command that builds with BuildKit (its own, or through the buildx plugin).

@@ -7,5 +7,5 @@ moto_up() {
   peer_running moto && return
   say "starting the SSM peer"
   start_peer moto "$VENV/bin/moto_server" -H 127.0.0.1 -p "$(remember moto-port free_port)"
-  wait_for 60 "the SSM peer" curl -m 2 -sf "$(ssm_endpoint)/moto-api/data.json"
+  wait_for_peer moto curl -m 2 -sf "$(ssm_endpoint)/moto-api/data.json"
 }

@@ -41,7 +41,7 @@ postgres_up() {
   start_peer postgres setpriv --reuid=postgres --regid=postgres --init-groups "$(postgres_bin)/postgres" -D "$dir/data" \
     -c "listen_addresses=127.0.0.1,$(bridge_gateway)" -c "port=$(remember postgres-port free_port)" \
     -c "unix_socket_directories=$dir" -c fsync=off -c full_page_writes=off -c max_connections=200
-  wait_for 30 PostgreSQL postgres_answers
+  wait_for_peer postgres postgres_answers
 }
 
 postgres_down() {

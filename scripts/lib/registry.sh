@@ -25,7 +25,7 @@ http: { addr: "$host", secret: only-for-tests }
 auth: { htpasswd: { realm: test, path: $dir/htpasswd } }
 EOF
   start_peer registry docker-registry serve "$dir/config.yml"
-  wait_for 30 "the registry" registry_answers
+  wait_for_peer registry registry_answers
 }
 
 # registry_has NAME:TAG: whether the registry holds this image.

@@ -7,8 +7,10 @@ imds_address() { echo "127.0.0.1:$(remember imds-port free_port)"; }
 github_address() { echo "127.0.0.1:$(remember github-port free_port)"; }
 codeload_address() { echo "127.0.0.1:$(remember codeload-port free_port)"; }
 slow_address() { echo "$(bridge_gateway):$(remember slow-port free_port)"; }
-# machine_address: this machine's first own address, so that the URL that the agent reports opens.
-machine_address() { ip -4 -o address show scope global | sed -n '1s|.* inet \([0-9.]*\)/.*|\1|p'; }
+# machine_address: the address this machine goes out with, so that the URL that the agent reports opens.
+machine_address() {
+  ip -4 route get 198.51.100.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' | grep . || echo 127.0.0.1
+}
 source_commit() { git --git-dir="$PEERS/source/acme/tasks-api.git" rev-parse main; }
 
 # source_repository: the sample as a repository of its own; the same files give the same commit id.
@@ -32,7 +34,7 @@ standins_up() {
   printf %s "$GITHUB_TOKEN_VALUE" >"$PEERS/github-token"
   start_peer standins python3 "$ROOT/scripts/lib/standins.py" --imds "$(imds_address)" --github "$(github_address)" \
     --codeload "$(codeload_address)" --public-ipv4 "$(machine_address)" --slow "$(slow_address)" --repositories "$PEERS/source" --token-file "$PEERS/github-token"
-  wait_for 30 "the stand-ins" curl -m 2 -s "http://$(slow_address)/"
+  wait_for_peer standins curl -m 2 -s "http://$(slow_address)/"
 }
 
 standins_env() {

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::style::Style;
 use super::{exit, view};
-use crate::status::text::plain;
+use crate::redact::plain;
 use crate::status::{Document, SCHEMA, Timestamp, file, paths};
 
 /// A status file is 2,300 bytes; nothing near this is one.

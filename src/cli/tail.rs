@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::status::text::plain;
+use crate::redact::plain;
 
 /// As far back as the last lines are looked for.
 const MAX_BACK: u64 = 4 * 1024 * 1024;

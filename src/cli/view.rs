@@ -2,7 +2,7 @@
 
 use super::style::{Style, Tone, WIDTH, cell, wrap};
 use super::waterfall::{duration, waterfall};
-use crate::status::text::plain;
+use crate::redact::plain;
 use crate::status::{Document, FaultReport, HealthStage, Outcome, ServiceState, Timestamp, fit};
 
 /// Columns of the names on the left.

@@ -1,12 +1,14 @@
 //! How a run ends: what is kept, what is told, what serves.
 
+use super::health::{Prober, prove};
 use super::phase::{Cut, Progress, Stop};
-use super::store::{LastGood, Watched};
+use super::store::LastGood;
 use super::{Agent, Migrated, Ready};
-use crate::config::{Loaded, OnFailure, Publish};
+use crate::config::{Health, Loaded, OnFailure, Publish};
 use crate::docker::{Container, Engine, Role, State};
 use crate::status::{
-    self, Cause, Class, Code, Fault, FaultReport, Outcome, PhaseName, PhaseState, ServiceState, Serving,
+    self, App, Cause, Code, Fault, FaultReport, Outcome, PhaseName, PhaseState, Service, ServiceState,
+    Serving,
 };
 
 /// The application is healthy: it is settled, remembered and told.
@@ -18,10 +20,12 @@ pub(super) async fn ready(
     ready: Ready,
 ) -> Outcome {
     let Some(engine) = agent.engine.clone() else { return Outcome::Failed };
+    let used = engine.containers(Role::App).await.unwrap_or_default();
     let settled = agent.swap(&engine, id).settle(&ready.started).await;
     if let Err(fault) = settled {
         return stopped(agent, loaded, progress, Stop::Fault(PhaseName::Start, fault), &ready.migrated).await;
     }
+    remove_old_builds(&engine, &used).await;
     let before = agent.store.state().last_good.clone().filter(|good| good.container == ready.started.id);
     let now = agent.reporter.now();
     let serving = before.map_or_else(
@@ -38,7 +42,7 @@ pub(super) async fn ready(
         config: agent.store.digest(&loaded.bytes),
         container: ready.started.id.clone(),
         serving: serving.clone(),
-        watched: Watched::new(&ready.desired, &ready.stages),
+        watched: ready.desired.watched(&ready.stages),
     };
     agent.store.update(|state| state.last_good = Some(good));
     agent.reporter.update(|document| {
@@ -47,6 +51,23 @@ pub(super) async fn ready(
         document.run.outcome = Outcome::Ready;
     });
     Outcome::Ready
+}
+
+/// Images of earlier builds go. What serves now and what served before it are
+/// in `used` and stay, for the way back.
+async fn remove_old_builds(engine: &Engine, used: &[Container]) {
+    let built = match engine.built_images().await {
+        Ok(_) if used.is_empty() => return,
+        Ok(built) => built,
+        Err(error) => return tracing::warn!(%error, "old builds are not removed"),
+    };
+    for image in built {
+        if used.iter().all(|container| container.image_id != image)
+            && let Err(error) = engine.remove_image(&image).await
+        {
+            tracing::warn!(%error, "an old build is not removed");
+        }
+    }
 }
 
 /// The run ended early: the old application serves again if there is one, and
@@ -60,18 +81,20 @@ pub(super) async fn stopped(
 ) -> Outcome {
     cut_what_runs(agent);
     let restored = restore(agent, loaded).await;
+    let again = match (&restored, &stop) {
+        (Ok(Some(old)), Stop::Fault(..)) if old.state != State::Running => {
+            serves_again(agent, loaded, progress).await
+        }
+        _ => Ok(()),
+    };
     let now = agent.reporter.now();
     if let Stop::Fault(phase, fault) = &stop
         && let Ok(Some(container)) = &restored
         && keeps_serving(agent, loaded, *phase, container)
     {
-        return refreshed_nothing(agent, *phase, fault);
+        return refreshed_nothing(agent, *phase, fault, container, again);
     }
     let outcome = stop.outcome();
-    let serving = match &restored {
-        Ok(Some(container)) => serving_of(agent, container),
-        _ => None,
-    };
     let (fault, phase) = match stop {
         Stop::Fault(phase, fault) => (Some(fault), Some(phase)),
         Stop::Cut(Cut::Interrupted) => {
@@ -83,11 +106,28 @@ pub(super) async fn stopped(
         Cut::Superseded(id) if outcome == Outcome::Superseded => Some(id.clone()),
         _ => None,
     };
-    let service = service_after(&restored, fault.as_ref());
+    let before = agent.reporter.snapshot().service;
+    let (state, cause) = match &restored {
+        Ok(Some(old)) => service_of(before, old, again),
+        Ok(None) => {
+            // Where nothing ever served, nothing is down before it was started.
+            let down = before.state != ServiceState::None
+                || matches!(phase, Some(PhaseName::Start | PhaseName::Health));
+            match &fault {
+                Some(fault) if down => (ServiceState::Down, Some(fault.into())),
+                _ => (ServiceState::None, None),
+            }
+        }
+        Err(fault) => (ServiceState::Down, Some(fault.into())),
+    };
+    let old = restored.ok().flatten().map(|old| shown(agent, &old));
     let moved = migrated.moved.clone().filter(|_| fault.is_some());
     agent.reporter.update(|document| {
-        document.serving = serving;
-        document.set_service(service.0, service.1, now);
+        document.serving = None;
+        if let Some((serving, app)) = old {
+            (document.serving, document.app) = (serving, app);
+        }
+        document.set_service(state, cause, now);
         if let Some((from, to)) = moved {
             let from = from.as_deref().unwrap_or("nothing");
             document.notes.push(format!("the database was migrated from {from} to {to} before the failure"));
@@ -100,18 +140,40 @@ pub(super) async fn stopped(
     outcome
 }
 
-fn service_after(
-    restored: &Result<Option<Container>, Fault>,
-    fault: Option<&Fault>,
-) -> (ServiceState, Option<Cause>) {
-    match (restored, fault) {
-        (Ok(Some(_)), _) => (ServiceState::Up, None),
-        (Ok(None), Some(fault)) if fault.code.class() == Class::App => {
-            (ServiceState::Down, Some(fault.into()))
-        }
-        (Ok(None), _) => (ServiceState::None, None),
-        (Err(fault), _) => (ServiceState::Down, Some(fault.into())),
+/// Waits until the old application, started again, is as healthy as it was.
+async fn serves_again(agent: &Agent, loaded: &Loaded, progress: &Progress) -> Result<(), Fault> {
+    let Some(good) = &agent.store.state().last_good else { return Ok(()) };
+    let prober = Prober::new(good.watched.publish, &agent.policy, &agent.redactor)?;
+    let stages = Health::Stages(good.watched.stages.clone());
+    let limit = loaded.config.deadlines.health;
+    tokio::select! {
+        proved = prove(&prober, &stages, &agent.policy, limit, |_| {}) => proved.map(|_| ()),
+        _ = progress.cut() => Ok(()),
     }
+}
+
+/// What is true of the old application: what was seen of it before where the
+/// run did not touch it, else whether it serves `again`.
+fn service_of(before: Service, old: &Container, again: Result<(), Fault>) -> (ServiceState, Option<Cause>) {
+    match again {
+        Ok(()) if old.state == State::Running && before.state != ServiceState::None => {
+            (before.state, before.cause)
+        }
+        Ok(()) => (ServiceState::Up, None),
+        Err(fault) => (ServiceState::Degraded, Some(Cause::from(&fault))),
+    }
+}
+
+/// What the status shows of a proven container.
+fn shown(agent: &Agent, container: &Container) -> (Option<Serving>, App) {
+    let good = agent.store.state().last_good.as_ref().filter(|good| good.container == container.id);
+    let instance = agent.reporter.snapshot().instance;
+    let app = App {
+        container: Some(container.name.clone()),
+        restarts: u64::from(container.restarts),
+        url: good.and_then(|good| url(&instance, good.watched.publish)),
+    };
+    (good.map(|good| good.serving.clone()), app)
 }
 
 /// Phases that ran beside the one that failed.
@@ -137,13 +199,20 @@ fn keeps_serving(agent: &Agent, loaded: &Loaded, phase: PhaseName, container: &C
         && good.is_some_and(|good| good.config == digest && good.container == container.id)
 }
 
-fn refreshed_nothing(agent: &Agent, phase: PhaseName, fault: &Fault) -> Outcome {
+fn refreshed_nothing(
+    agent: &Agent,
+    phase: PhaseName,
+    fault: &Fault,
+    container: &Container,
+    again: Result<(), Fault>,
+) -> Outcome {
     let now = agent.reporter.now();
-    let serving = agent.store.state().last_good.as_ref().map(|good| good.serving.clone());
+    let (state, cause) = service_of(agent.reporter.snapshot().service, container, again);
+    let (serving, app) = shown(agent, container);
     let note = format!("not refreshed: {}: {}", fault.code.name(), fault.message);
     tracing::warn!(fault = %fault.code.name(), message = %fault.message, "what serves is kept");
     agent.reporter.update(|document| {
-        document.serving = serving;
+        (document.serving, document.app) = (serving, app);
         document.notes.push(note);
         document.phase(phase).state = PhaseState::Kept;
         for phase in &mut document.phases {
@@ -151,7 +220,7 @@ fn refreshed_nothing(agent: &Agent, phase: PhaseName, fault: &Fault) -> Outcome 
                 phase.state = PhaseState::Kept;
             }
         }
-        document.set_service(ServiceState::Up, None, now);
+        document.set_service(state, cause, now);
         document.run.outcome = Outcome::Ready;
     });
     Outcome::Ready
@@ -162,19 +231,17 @@ fn refreshed_nothing(agent: &Agent, phase: PhaseName, fault: &Fault) -> Outcome 
 pub(super) async fn tell_serving(agent: &Agent, engine: &Engine) {
     let Ok(containers) = engine.containers(Role::App).await else { return };
     let running = containers.iter().find(|container| container.proven && container.state == State::Running);
-    let serving = running.and_then(|container| serving_of(agent, container));
+    let running = running.map(|container| shown(agent, container));
     let now = agent.reporter.now();
     agent.reporter.update(|document| {
-        if serving.is_some() && document.service.state == ServiceState::None {
-            document.set_service(ServiceState::Up, None, now);
+        document.serving = None;
+        if let Some((serving, app)) = running {
+            (document.serving, document.app) = (serving, app);
+            if document.service.state == ServiceState::None {
+                document.set_service(ServiceState::Up, None, now);
+            }
         }
-        document.serving = serving;
     });
-}
-
-fn serving_of(agent: &Agent, container: &Container) -> Option<Serving> {
-    let good = agent.store.state().last_good.as_ref()?;
-    (good.container == container.id).then(|| good.serving.clone())
 }
 
 /// Where users reach the application: the public address, else the private

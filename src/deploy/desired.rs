@@ -7,17 +7,21 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
-use super::store::Store;
-use crate::config::{DatabaseUrl, Deadlines, Health, ImageReference, OnFailure, Publish};
+use super::store::{Store, Watched};
+use crate::config::{DatabaseUrl, Deadlines, Health, ImageReference, OnFailure, Publish, Stage};
 use crate::docker::pull::Credentials;
+use crate::status::Fault;
+
+/// Logins by registry host, or why a registry gave none.
+pub type Logins = HashMap<String, Result<Credentials, Fault>>;
 
 /// A deployment as it shall be.
 #[derive(Debug, Clone)]
 pub struct Desired {
     /// The image, by tag or digest.
     pub image: ImageReference,
-    /// Logins by registry host.
-    pub logins: HashMap<String, Credentials>,
+    /// Logins of the registries.
+    pub logins: Logins,
     /// Where to build from if the pull fails for good.
     pub source: Option<Source>,
     /// `None` with `database: off`.
@@ -108,6 +112,18 @@ impl Desired {
             "memory": app.memory,
         });
         store.digest(spec.to_string().as_bytes())
+    }
+
+    /// What the deployment is to be watched for once these stages have held.
+    #[must_use]
+    pub fn watched(&self, stages: &[Stage]) -> Watched {
+        let database = self.database.as_ref();
+        Watched {
+            publish: self.app.publish,
+            stages: stages.to_vec(),
+            endpoints: database.map(|url| url.endpoints().to_vec()).unwrap_or_default(),
+            postgres: database.is_some_and(DatabaseUrl::is_postgres),
+        }
     }
 
     /// HMAC of what makes a job's result: image, database, command and the

@@ -8,12 +8,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Context;
-use super::phase::{Reload, Stop};
+use super::phase::Stop;
 use super::policy::Policy;
 use super::start::Started;
 use crate::config::{Health, Publish, Stage};
 use crate::redact::Redactor;
-use crate::redact::output::without_terminal_control;
+use crate::redact::plain;
 use crate::status::{Code, Fault, HealthStage, PhaseName};
 
 /// Largest body that is read of an answer; a health answer is far smaller.
@@ -123,7 +123,8 @@ impl Prober {
 
     /// The beginning of an answer, masked before it is cut: half a secret would not be recognised.
     fn quote(&self, body: &[u8]) -> String {
-        let text = without_terminal_control(&String::from_utf8_lossy(body));
+        let text = String::from_utf8_lossy(body);
+        let text = plain(&text);
         let line = self.redactor.apply(&text);
         line[..line.floor_char_boundary(QUOTE_MAX)].to_owned()
     }
@@ -155,7 +156,7 @@ impl Context<'_> {
                 fault = ended => Err(fault),
             }
         };
-        self.progress.phase(PhaseName::Health, Reload::Cuts, work).await
+        self.progress.phase(PhaseName::Health, work).await
     }
 }
 

@@ -10,10 +10,10 @@ use secrecy::ExposeSecret as _;
 use tokio::time::{sleep, timeout};
 
 use super::desired::{Desired, Job};
-use super::image::ImageReady;
 use super::log::{self, LogFile};
 use super::phase::Progress;
 use super::policy::Policy;
+use super::pull::ImageReady;
 use super::store::{Spent, Store};
 use super::words;
 use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};
@@ -150,6 +150,8 @@ impl Jobs<'_> {
         image: &ImageReady,
         adopted: Option<Container>,
     ) -> Result<Option<Moved>, Verdict<Fault>> {
+        // Until its end is written down, a reload waits; between two tries it need not.
+        let _held = self.progress.hold();
         let Attempt { job, spec, tried, number } = attempt;
         let id = match adopted {
             Some(container) => container.id,

@@ -12,7 +12,7 @@ use crate::redact::output::{Lines, Tail};
 const TAIL_LINES: u32 = 100;
 
 /// The last output of a container, clean and redacted; empty where the engine has none.
-pub(super) async fn tail(engine: &Engine, id: &str, redactor: &Redactor) -> Tail {
+pub async fn tail(engine: &Engine, id: &str, redactor: &Redactor) -> Tail {
     let mut lines = Lines::new(redactor.clone());
     let mut tail = Tail::default();
     for chunk in engine.last_logs(id, TAIL_LINES).await.unwrap_or_default() {

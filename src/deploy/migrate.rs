@@ -1,10 +1,10 @@
-//! The jobs in order, then the migration; neither is ever cut by a reload.
+//! The jobs in order, then the migration; one that runs is never cut by a reload.
 
 use super::Context;
 use super::database::DatabaseReachable;
-use super::image::ImageReady;
 use super::jobs::{Done, Jobs, Migrated};
-use super::phase::{Reload, Stop};
+use super::phase::Stop;
+use super::pull::ImageReady;
 use crate::status::{Migration, PhaseName, PhaseState, Reporter};
 
 impl Context<'_> {
@@ -32,7 +32,7 @@ impl Context<'_> {
         let mut kept = true;
         for (job, image) in desired.jobs.iter().zip(&images) {
             let work = jobs.run(PhaseName::Jobs, job, image);
-            kept &= progress.phase(PhaseName::Jobs, Reload::Waits, work).await? == Done::Before;
+            kept &= progress.phase(PhaseName::Jobs, work).await? == Done::Before;
         }
         if kept {
             let state = if desired.jobs.is_empty() { PhaseState::Skipped } else { PhaseState::Kept };
@@ -44,7 +44,7 @@ impl Context<'_> {
         };
         tell(&progress.reporter, PhaseState::Running, &Migrated::default(), 0);
         let work = jobs.run(PhaseName::Migrate, job, image);
-        match progress.phase(PhaseName::Migrate, Reload::Waits, work).await {
+        match progress.phase(PhaseName::Migrate, work).await {
             Ok(Done::Before) => {
                 tell(&progress.reporter, PhaseState::Kept, &Migrated::default(), 0);
                 progress.skip(PhaseName::Migrate, PhaseState::Kept);
@@ -75,8 +75,8 @@ impl Context<'_> {
             let own = match &job.image {
                 Some(own) => {
                     let images = self.images(phase);
-                    let pulled = images.job(own, &self.desired);
-                    self.progress.phase(phase, Reload::Cuts, pulled).await?
+                    let pulled = images.pull(own, &self.desired);
+                    self.progress.phase(phase, pulled).await?
                 }
                 None => image.clone(),
             };

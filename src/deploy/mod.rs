@@ -12,10 +12,11 @@ mod fault;
 pub mod health;
 mod image;
 mod jobs;
-mod log;
+pub mod log;
 mod migrate;
 mod phase;
 mod policy;
+mod pull;
 mod report;
 mod resolve;
 mod source;
@@ -25,7 +26,6 @@ mod values;
 mod words;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 pub use phase::{Cut, Stop};
 pub use policy::Policy;
@@ -33,15 +33,15 @@ pub use report::parameter_sender;
 
 use crate::aws::Endpoints;
 use crate::config::{Config, Loaded, Stage};
-use crate::docker::{Engine, Scope};
+use crate::docker::{self, Engine, Scope};
 use crate::redact::Redactor;
 use crate::retry;
 use crate::status::{Code, Fault, Outcome, PhaseName, Reporter};
 use desired::Desired;
 use facts::Facts;
-use image::{ImageReady, Images};
 use jobs::Migrated;
-use phase::{Progress, Reload};
+use phase::Progress;
+use pull::{ImageReady, Images};
 use start::{Started, Swap};
 use store::Store;
 
@@ -81,14 +81,8 @@ pub async fn run(
     force: bool,
     cut: watch::Receiver<Cut>,
 ) -> Outcome {
-    let began = Instant::now();
-    let progress = Progress {
-        reporter: agent.reporter.clone(),
-        redactor: agent.redactor.clone(),
-        began,
-        deadline: began + loaded.config.deadline,
-        cut,
-    };
+    let (reporter, redactor) = (agent.reporter.clone(), agent.redactor.clone());
+    let progress = Progress::new(reporter, redactor, loaded.config.deadline, cut);
     let mut migrated = Migrated::default();
     let end = phases(agent, &loaded.config, &progress, id, force, &mut migrated).await;
     match end {
@@ -106,7 +100,7 @@ async fn phases(
     moved: &mut Migrated,
 ) -> Result<Ready, Stop> {
     let resolving = resolve(agent, config, progress);
-    let (desired, engine) = progress.phase(PhaseName::Resolve, Reload::Cuts, resolving).await?;
+    let (desired, engine) = progress.phase(PhaseName::Resolve, resolving).await?;
     let pulls = agent.policy.pull(config);
     let mut context = Context { agent, engine, desired, progress, pulls, run: id, force };
     let (image, database) = tokio::try_join!(context.image(), context.database(config))?;
@@ -157,8 +151,9 @@ async fn resolve(
 ) -> Result<(Desired, Engine), Fault> {
     let scope = Scope::new(agent.store.folder());
     let patience = agent.policy.docker_patience.min(progress.left());
+    let socket = docker::socket_from_env();
     let (facts, engine) =
-        tokio::join!(Facts::gather(config, &agent.endpoints), Engine::connect(scope, patience));
+        tokio::join!(Facts::gather(config, &agent.endpoints), Engine::connect(&socket, scope, patience));
     report::tell_instance(&agent.reporter, &facts, config);
     report::connect_parameter(agent, config, &facts);
     let engine = engine?;

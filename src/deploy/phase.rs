@@ -30,15 +30,6 @@ pub enum Stop {
     Cut(Cut),
 }
 
-/// Whether a reload may cut a phase short.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reload {
-    /// At once.
-    Cuts,
-    /// Only once the phase is over: a running migration is let finish.
-    Waits,
-}
-
 /// The clock, the deadline and the interruptions of one run.
 #[derive(Clone)]
 pub struct Progress {
@@ -52,9 +43,37 @@ pub struct Progress {
     pub deadline: Instant,
     /// Set from outside to end the run early.
     pub cut: watch::Receiver<Cut>,
+    /// Whether something is under way that a reload must wait for.
+    held: watch::Sender<bool>,
+}
+
+/// While it lives, a reload does not cut the phase short.
+#[derive(Debug)]
+pub struct Held<'a>(&'a watch::Sender<bool>);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
 }
 
 impl Progress {
+    /// The progress of a run that begins now and may take `limit`.
+    #[must_use]
+    pub fn new(reporter: Reporter, redactor: Redactor, limit: Duration, cut: watch::Receiver<Cut>) -> Self {
+        let began = Instant::now();
+        let held = watch::Sender::new(false);
+        Self { reporter, redactor, began, deadline: began + limit, cut, held }
+    }
+
+    /// From here on a reload waits, until the returned value is dropped: a
+    /// running migration is let finish first. A stop does not wait for it.
+    #[must_use]
+    pub fn hold(&self) -> Held<'_> {
+        self.held.send_replace(true);
+        Held(&self.held)
+    }
+
     /// Time left of the run.
     #[must_use]
     pub fn left(&self) -> Duration {
@@ -68,7 +87,6 @@ impl Progress {
     pub async fn phase<T>(
         &self,
         name: PhaseName,
-        reload: Reload,
         work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Stop> {
         self.uncut()?;
@@ -76,7 +94,7 @@ impl Progress {
         let result = tokio::select! {
             result = work => result.map_err(|fault| Stop::Fault(name, self.redacted(fault))),
             () = sleep_until(self.deadline) => Err(Stop::Fault(name, self.out_of_time(name))),
-            cut = self.cut(reload) => Err(Stop::Cut(cut)),
+            cut = self.cut() => Err(Stop::Cut(cut)),
         };
         let state = match &result {
             Ok(_) => PhaseState::Done,
@@ -114,17 +132,22 @@ impl Progress {
         }
     }
 
-    async fn cut(&self, reload: Reload) -> Cut {
-        let mut cut = self.cut.clone();
-        let asked = cut.wait_for(|cut| match cut {
-            Cut::No => false,
-            Cut::Superseded(_) => reload == Reload::Cuts,
-            Cut::Interrupted => true,
-        });
-        match asked.await.map(|cut| cut.clone()) {
-            Ok(cut) => cut,
-            // Nobody is left who could cut.
-            Err(_) => std::future::pending().await,
+    /// Waits until the run is to end early and nothing holds that up.
+    pub async fn cut(&self) -> Cut {
+        let (mut cut, mut held) = (self.cut.clone(), self.held.subscribe());
+        loop {
+            let asked = cut.borrow_and_update().clone();
+            match asked {
+                Cut::Superseded(_) if *held.borrow_and_update() => {}
+                Cut::Superseded(_) | Cut::Interrupted => return asked,
+                Cut::No => {}
+            }
+            tokio::select! {
+                Ok(()) = cut.changed() => {}
+                Ok(()) = held.changed() => {}
+                // Nobody is left who could cut.
+                else => std::future::pending().await,
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::desired::{App, Desired, Job, Source};
+use super::desired::{App, Desired, Job, Logins, Source};
 use super::facts::Facts;
 use super::values::Values;
 use crate::config::{self, Config, Connection, DatabaseUrl, ImageReference, Text, ValueSource};
@@ -153,7 +153,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn logins(&mut self, config: &Config) -> HashMap<String, Credentials> {
+    fn logins(&mut self, config: &Config) -> Logins {
         let mut logins = HashMap::new();
         for (host, login) in &config.registries {
             let username = self.values.value(&format!("registries.{host}.username"), &login.username);
@@ -165,14 +165,14 @@ impl Resolver<'_> {
             } else if let (Some(username), Some(password)) = (username, password) {
                 let username = username.expose_secret().to_owned();
                 self.values.learn_login(&format!("the password for {host}"), &username, &password);
-                logins.insert(host.clone(), Credentials { username, password });
+                logins.insert(host.clone(), Ok(Credentials { username, password }));
             }
         }
         logins
     }
 
     /// ECR hosts need no configuration: the instance's role logs in.
-    async fn ecr_login(&mut self, image: &ImageReference, logins: &mut HashMap<String, Credentials>) {
+    async fn ecr_login(&mut self, image: &ImageReference, logins: &mut Logins) {
         let Some(ecr) = image.ecr() else { return };
         if logins.contains_key(image.registry()) {
             return;
@@ -181,19 +181,17 @@ impl Resolver<'_> {
             Ok(aws) => aws.ecr_login(&ecr.region).await,
             Err(error) => Err(error.clone()),
         };
-        match token {
-            Ok(token) => {
-                self.values.learn_login("the ECR token", &token.username, &token.password);
-                let login = Credentials { username: token.username, password: token.password };
-                logins.insert(image.registry().to_owned(), login);
-            }
-            Err(error) => {
-                let fault = Fault::from(error);
-                let code =
-                    if fault.code == Code::ParameterDenied { Code::RegistryDenied } else { fault.code };
-                self.values.faults.push(Fault { code, ..fault });
-            }
-        }
+        let login = token.map(|token| {
+            self.values.learn_login("the ECR token", &token.username, &token.password);
+            Credentials { username: token.username, password: token.password }
+        });
+        // Not the end of the run: the image may still be built.
+        let refused = |error| {
+            let fault = Fault::from(error);
+            let code = if fault.code == Code::ParameterDenied { Code::RegistryDenied } else { fault.code };
+            Fault { code, ..fault }
+        };
+        logins.insert(image.registry().to_owned(), login.map_err(refused));
     }
 
     fn source(&mut self, source: &config::Source) -> Option<Source> {

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use secrecy::SecretString;
 use serde_json::json;
 
 use super::desired::{Desired, Source};
-use super::image::{ImageReady, Images};
 use super::log::LogFile;
+use super::pull::{ImageReady, Images};
 use crate::docker::build::{BuildError, BuildRequest, build as build_image};
-use crate::docker::pull::PullError;
+use crate::docker::pull::{Credentials, PullError};
 use crate::github::{self, Archive, Limits, SourceError};
 use crate::redact::output::Tail;
 use crate::retry;
@@ -80,18 +79,13 @@ async fn build_archive(
 ) -> Result<ImageReady, Fault> {
     let commit = archive.commit().unwrap_or_default().to_owned();
     let labels = images.engine.build_labels(images.run, &spec(images, source, &commit));
-    let credentials: HashMap<String, (String, SecretString)> = desired
-        .logins
-        .iter()
-        .map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone())))
-        .collect();
     let request = BuildRequest {
         context: archive.context(),
         dockerfile: source.dockerfile.clone(),
         build_args: source.build_args.clone(),
         tag: tag(images, source, &commit),
         labels,
-        credentials,
+        credentials: logins(desired),
         redactor: images.progress.redactor.clone(),
         stall: crate::docker::build::STALL,
     };
@@ -105,6 +99,14 @@ async fn build_archive(
     let built = built.await.map_err(|error| fault(error).with_tail(tail.text()))?;
     let commit = Some(commit).filter(|commit| !commit.is_empty());
     Ok(ImageReady { reference: built.id.clone(), id: built.id, digest: None, commit })
+}
+
+/// The logins that were had; a base image may come from any registry.
+fn logins(desired: &Desired) -> HashMap<String, Credentials> {
+    let had = |(host, login): (&String, &Result<Credentials, Fault>)| {
+        Some((host.clone(), login.as_ref().ok()?.clone()))
+    };
+    desired.logins.iter().filter_map(had).collect()
 }
 
 /// An image that was built from the same commit in the same way.
@@ -176,7 +178,7 @@ impl From<SourceError> for Fault {
 
 fn fault(error: BuildError) -> Fault {
     let code = match &error {
-        BuildError::Base { message, .. } => Fault::from(PullError::from_words(message.clone())).code,
+        BuildError::Base { image, message } => Fault::from(PullError::from_words(message, image)).code,
         BuildError::Context(_) => Code::SourceCorrupt,
         BuildError::DiskFull(_) => Code::DiskFull,
         BuildError::NoBuildKit(_) => Code::DockerTooOld,

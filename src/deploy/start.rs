@@ -4,15 +4,18 @@
 use secrecy::ExposeSecret as _;
 
 use super::desired::{App, Desired};
-use super::image::ImageReady;
-use super::phase::{Reload, Stop};
+use super::phase::Stop;
 use super::policy::Policy;
+use super::pull::ImageReady;
 use super::store::Store;
 use super::{Context, conclude, log, words};
 use crate::config::OnFailure;
 use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};
 use crate::redact::Redactor;
 use crate::status::{self, Class, Code, Fault, PhaseName, PhaseState};
+
+/// Exit code of what SIGKILL has ended: 128 and the signal's number.
+const SIGKILLED: i64 = 137;
 
 /// The application's container, running.
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ impl Context<'_> {
     pub(super) async fn start(&self, image: &ImageReady) -> Result<Started, Stop> {
         let swap = self.swap();
         let work = swap.start(&self.desired, image, &self.agent.store);
-        let started = self.progress.phase(PhaseName::Start, Reload::Cuts, work).await?;
+        let started = self.progress.phase(PhaseName::Start, work).await?;
         if started.kept {
             self.progress.skip(PhaseName::Start, PhaseState::Kept);
         }
@@ -109,7 +112,9 @@ impl Swap<'_> {
     /// # Errors
     /// Whatever the engine says.
     pub async fn settle(&self, started: &Started) -> Result<(), Fault> {
-        self.engine.set_restart(&started.id).await?;
+        if !started.kept {
+            self.engine.set_restart(&started.id).await?;
+        }
         for other in self.engine.containers(Role::App).await? {
             if other.id != started.id {
                 self.engine.remove(&other.id).await?;
@@ -119,14 +124,25 @@ impl Swap<'_> {
     }
 
     /// The way back: what was not proven is stopped and kept for its logs, the
-    /// old application started again. Returns what serves now.
+    /// old application started again. Returns what serves now, in the state it was found in.
     ///
     /// # Errors
     /// Whatever the engine says.
     pub async fn restore(&self, on_failure: OnFailure) -> Result<Option<Container>, Fault> {
         let found = self.engine.containers(Role::App).await?;
-        self.stop_all(found.iter().filter(|container| !container.proven)).await?;
-        let Some(old) = found.into_iter().find(|container| container.proven) else { return Ok(None) };
+        let (mut proven, unproven): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.proven);
+        self.stop_all(unproven.iter()).await?;
+        // Never started, so without logs: the swap was cut in its midst. What was asked of the
+        // engine then goes on there: the removal waits for a start, the second stop for the first.
+        let created: Vec<_> = unproven.iter().filter(|found| found.state == State::Created).collect();
+        for half_done in &created {
+            self.engine.remove(&half_done.id).await?;
+        }
+        if !created.is_empty() {
+            self.stop_all(proven.iter()).await?;
+            proven.iter_mut().for_each(|old| old.state = State::Exited);
+        }
+        let Some(old) = proven.into_iter().next() else { return Ok(None) };
         match (old.state, on_failure) {
             (State::Running, _) => Ok(Some(old)),
             (_, OnFailure::Leave) => Ok(None),
@@ -142,7 +158,7 @@ impl Swap<'_> {
         match self.engine.wait(id).await {
             Ok(exit) => {
                 let tail = self.tail(id).await;
-                exit_fault(exit, &tail)
+                exit_fault(exit, &tail, "")
             }
             Err(error) => error.into(),
         }
@@ -201,14 +217,15 @@ impl Swap<'_> {
     }
 }
 
-/// The fault of an application that ended.
+/// The fault of an application that ended; `then` is what came of it.
 #[must_use]
-pub fn exit_fault(exit: ExitStatus, tail: &str) -> Fault {
+pub fn exit_fault(exit: ExitStatus, tail: &str, then: &str) -> Fault {
     let code =
         if exit.out_of_memory { Code::AppOomKilled } else { cause_in(tail).unwrap_or(Code::AppExited) };
-    let last = words::telling(tail);
+    // Nobody has a last word on a signal that kills at once.
+    let last = if exit.code == SIGKILLED { String::new() } else { format!(": {}", words::telling(tail)) };
     let memory = if exit.out_of_memory { ", out of memory" } else { "" };
-    let message = format!("the application ended with exit code {}{memory}: {last}", exit.code);
+    let message = format!("the application ended with exit code {}{memory}{then}{last}", exit.code);
     Fault::new(code, message).with_tail(tail)
 }
 

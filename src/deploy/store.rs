@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::desired::Desired;
-use crate::config::{DatabaseUrl, Endpoint, Publish, Stage};
+use crate::config::{Endpoint, Publish, Stage};
 use crate::status::{Code, Serving};
 
 const STATE: &str = "state.json";
@@ -72,20 +71,6 @@ pub struct Watched {
     pub endpoints: Vec<Endpoint>,
     /// Whether the database speaks PostgreSQL.
     pub postgres: bool,
-}
-
-impl Watched {
-    /// What a proven deployment is to be watched for.
-    #[must_use]
-    pub fn new(desired: &Desired, stages: &[Stage]) -> Self {
-        let database = desired.database.as_ref();
-        Self {
-            publish: desired.app.publish,
-            stages: stages.to_vec(),
-            endpoints: database.map(|url| url.endpoints().to_vec()).unwrap_or_default(),
-            postgres: database.is_some_and(DatabaseUrl::is_postgres),
-        }
-    }
 }
 
 /// The state folder, locked by this process.

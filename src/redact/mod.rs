@@ -5,9 +5,12 @@
 //! base64url, padded or not.
 
 pub mod output;
+mod plain;
 
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
+
+pub use plain::plain;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::Redactor;
+use super::{Redactor, plain};
 
 /// A line longer than this many bytes is cut.
 const LINE_MAX: usize = 8 * 1024;
@@ -46,7 +46,7 @@ impl Lines {
         }
         let bytes = std::mem::take(&mut self.partial);
         let text = String::from_utf8_lossy(&bytes);
-        let clean = without_terminal_control(text.trim_end_matches(['\n', '\r']));
+        let clean = plain(text.trim_end_matches(['\n', '\r']));
         let mut line = self.redactor.apply(&clean).into_owned();
         if std::mem::take(&mut self.cut) {
             // Half a secret at the cut would not be recognised: drop as much as one could span.
@@ -95,33 +95,6 @@ impl Tail {
     }
 }
 
-/// Drops escape sequences and control characters: a log line must not drive
-/// the terminal of whoever reads it (ECMA-48, sections 5.4 and 8.3).
-#[must_use]
-pub fn without_terminal_control(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' if chars.next_if_eq(&'[').is_some() => {
-                while chars.next().is_some_and(|c| !('\u{40}'..='\u{7e}').contains(&c)) {}
-            }
-            // OSC: until BEL or the string terminator.
-            '\u{1b}' if chars.next_if_eq(&']').is_some() => {
-                while chars.next_if(|c| !matches!(c, '\u{7}' | '\u{1b}')).is_some() {}
-                chars.next_if_eq(&'\u{7}');
-            }
-            '\u{1b}' => {
-                chars.next();
-            }
-            '\t' => clean.push(' '),
-            c if c.is_control() => {}
-            c => clean.push(c),
-        }
-    }
-    clean
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,12 +126,6 @@ mod tests {
         let lines = lines_of(&redactor, &[&long]);
         assert!(!lines[0].contains("hunter2"), "half of it is left");
         assert_eq!(lines[1], "next");
-    }
-
-    #[test]
-    fn terminal_control_is_dropped() {
-        let text = "\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}plain\r\u{8}";
-        assert_eq!(without_terminal_control(text), "red plain");
     }
 
     #[test]

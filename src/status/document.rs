@@ -142,6 +142,12 @@ impl Document {
         &mut self.phases[index]
     }
 
+    /// Adds a note in the place of an earlier one that begins the same.
+    pub fn note(&mut self, beginning: &str, rest: &str) {
+        self.notes.retain(|note| !note.starts_with(beginning));
+        self.notes.push(format!("{beginning}{rest}"));
+    }
+
     /// Sets the state of the service; `since` moves only where the state does.
     pub fn set_service(&mut self, state: ServiceState, cause: Option<Cause>, now: Timestamp) {
         let since = if self.service.state == state { self.service.since } else { now };

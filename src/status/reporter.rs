@@ -18,10 +18,10 @@ use super::fit;
 use super::parameter::Parameter;
 use super::run::{PhaseName, PhaseState, Run};
 use super::systemd::Systemd;
-use super::text::plain;
 use super::timestamp::Timestamp;
 use super::verdict::verdict;
 use crate::redact::Redactor;
+use crate::redact::plain;
 
 /// Between two heartbeats.
 pub const HEARTBEAT: Duration = Duration::from_secs(300);

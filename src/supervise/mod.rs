@@ -4,7 +4,7 @@
 mod signals;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch::Sender;
@@ -16,6 +16,7 @@ use crate::deploy::store::Store;
 use crate::deploy::{self, Agent, Cut};
 use crate::status::systemd::Systemd;
 use crate::status::{Outcome, Reporter, Run, ServiceState, Timestamp};
+use watch::Watch;
 
 /// What to do besides deploying the configuration.
 #[derive(Debug, Clone)]
@@ -32,148 +33,150 @@ pub struct Options {
 /// id `run` has been begun in the reporter. Returns the last run's outcome.
 pub async fn drive(
     agent: &mut Agent,
-    mut loaded: Loaded,
+    loaded: Loaded,
     run: String,
     options: &Options,
     signals: &mut Signals,
     systemd: &Systemd,
 ) -> Outcome {
-    let mut id = run;
+    let mut steering = Steering { reporter: agent.reporter.clone(), options, signals, systemd };
+    let mut wanted = Wanted { loaded, id: run };
     let mut force = options.migrate;
     loop {
-        let (outcome, next) = deploy_once(agent, &loaded, &id, force, options, signals, systemd).await;
+        let (outcome, mut next) = steering.deploy(agent, &wanted, force).await;
         force = false;
-        tracing::info!(run = %id, outcome = %outcome, "{}", agent.reporter.snapshot().verdict);
-        (loaded, id) = match next {
-            After::Stop => return outcome,
-            After::Deploy(next, next_id) => (*next, next_id),
-            After::Watch if options.once => return outcome,
-            After::Watch => match watch_until_reload(agent, options, signals, systemd).await {
-                Some(next) => (next, new_run_id(&mut agent.store)),
-                None => return outcome,
-            },
+        tracing::info!(run = %wanted.id, outcome = %outcome, "{}", steering.reporter.snapshot().verdict);
+        if matches!(next, Next::Watch) {
+            if options.once {
+                return outcome;
+            }
+            next = steering.watch(agent).await;
+        }
+        let Next::Deploy(newer) = next else {
+            tell_unwatched(&steering.reporter);
+            return outcome;
         };
-        agent.reporter.begin_run(new_run(&agent.store, agent.reporter.now(), loaded.config.deadline, &id));
+        wanted = *newer;
+        let (now, deadline) = (steering.reporter.now(), wanted.loaded.config.deadline);
+        steering.reporter.begin_run(new_run(&mut agent.store, now, deadline, &wanted.id));
     }
 }
 
-enum After {
+/// A configuration that is to be deployed, and the id of the run that does it.
+struct Wanted {
+    loaded: Loaded,
+    id: String,
+}
+
+/// What comes after a run, or after watching.
+enum Next {
     Watch,
-    Deploy(Box<Loaded>, String),
+    Deploy(Box<Wanted>),
     Stop,
 }
 
-/// One run, during which a reload or a stop may come.
-async fn deploy_once(
-    agent: &mut Agent,
-    loaded: &Loaded,
-    id: &str,
-    force: bool,
-    options: &Options,
-    signals: &mut Signals,
-    systemd: &Systemd,
-) -> (Outcome, After) {
-    let (cutter, cut) = tokio::sync::watch::channel(Cut::No);
-    let reporter = agent.reporter.clone();
-    let next_id = peek_run_id(&agent.store);
-    let mut after = After::Watch;
-    let outcome = {
-        let mut run = std::pin::pin!(deploy::run(agent, loaded, id, force, cut));
+/// What decides on the next step: signals, and the configuration at a reload.
+struct Steering<'a> {
+    reporter: Reporter,
+    options: &'a Options,
+    signals: &'a mut Signals,
+    systemd: &'a Systemd,
+}
+
+impl Steering<'_> {
+    /// One run, during which reloads or a stop may come. What has served until
+    /// now is watched until the run takes it down.
+    async fn deploy(&mut self, agent: &mut Agent, wanted: &Wanted, force: bool) -> (Outcome, Next) {
+        let (cutter, cut) = tokio::sync::watch::channel(Cut::No);
+        let next_id = next_run_id(&agent.store);
+        let mut watch = std::pin::pin!(Watch::run(Watch::new(agent)));
+        let mut run = std::pin::pin!(deploy::run(agent, &wanted.loaded, &wanted.id, force, cut));
+        let mut next = Next::Watch;
         loop {
             tokio::select! {
-                outcome = &mut run => break outcome,
-                signal = signals.next() => match signal {
-                    Signal::Reload => if let Some(next) = reload(&reporter, &options.config, systemd) {
-                        supersede(&cutter, &next_id);
-                        after = After::Deploy(Box::new(next), next_id.clone());
-                    },
-                    Signal::Stop => {
-                        systemd.stopping();
-                        cutter.send_replace(Cut::Interrupted);
-                        after = After::Stop;
+                outcome = &mut run => return (outcome, next),
+                () = &mut watch => {}
+                signal = self.signals.next() => match self.heed(signal, &next_id) {
+                    // A stop is never overruled.
+                    _ if matches!(next, Next::Stop) => {}
+                    Next::Watch => {}
+                    newer => {
+                        cut_short(&cutter, &newer);
+                        next = newer;
                     }
                 },
             }
         }
-    };
-    if matches!(after, After::Deploy(..)) {
-        agent.store.update(|state| state.sequence += 1);
     }
-    (outcome, after)
+
+    async fn watch(&mut self, agent: &Agent) -> Next {
+        let next_id = next_run_id(&agent.store);
+        let mut watch = std::pin::pin!(Watch::run(Watch::new(agent)));
+        loop {
+            tokio::select! {
+                () = &mut watch => {}
+                signal = self.signals.next() => match self.heed(signal, &next_id) {
+                    Next::Watch => {}
+                    next => return next,
+                },
+            }
+        }
+    }
+
+    /// What a signal asks for. A reload reads the configuration; a bad one
+    /// changes nothing and is told.
+    fn heed(&self, signal: Signal, next_id: &str) -> Next {
+        if signal == Signal::Stop {
+            self.systemd.stopping();
+            return Next::Stop;
+        }
+        self.systemd.reloading();
+        let loaded = config::load(&self.options.config);
+        self.systemd.ready();
+        match loaded {
+            Ok(loaded) => {
+                tracing::info!(run = next_id, "the configuration was read again");
+                Next::Deploy(Box::new(Wanted { loaded, id: next_id.to_owned() }))
+            }
+            Err(error) => {
+                tracing::error!(%error, "the reload is refused; what runs is kept");
+                let words = error.to_string();
+                let first = words.lines().next().unwrap_or_default();
+                self.reporter.update(|document| document.note("reload refused: ", first));
+                Next::Watch
+            }
+        }
+    }
 }
 
-/// The newest desired state wins; a stop is never overruled.
-fn supersede(cutter: &Sender<Cut>, next_id: &str) {
-    cutter.send_if_modified(|cut| match cut {
-        Cut::No => {
-            *cut = Cut::Superseded(next_id.to_owned());
-            true
-        }
-        Cut::Superseded(_) | Cut::Interrupted => false,
+/// Ends the run in progress for what comes next.
+fn cut_short(cutter: &Sender<Cut>, next: &Next) {
+    cutter.send_replace(match next {
+        Next::Watch => Cut::No,
+        Next::Deploy(newer) => Cut::Superseded(newer.id.clone()),
+        Next::Stop => Cut::Interrupted,
     });
 }
 
-async fn watch_until_reload(
-    agent: &mut Agent,
-    options: &Options,
-    signals: &mut Signals,
-    systemd: &Systemd,
-) -> Option<Loaded> {
-    let reporter = agent.reporter.clone();
-    let mut watch = std::pin::pin!(watch::watch(agent));
-    loop {
-        tokio::select! {
-            () = &mut watch => {}
-            signal = signals.next() => match signal {
-                Signal::Reload => if let Some(next) = reload(&reporter, &options.config, systemd) {
-                    return Some(next);
-                },
-                Signal::Stop => {
-                    systemd.stopping();
-                    let now = reporter.now();
-                    reporter.update(|document| if document.service.state != ServiceState::None {
-                        document.set_service(ServiceState::Unwatched, None, now);
-                    });
-                    return None;
-                }
-            },
+/// The application goes on; from here on nobody looks.
+fn tell_unwatched(reporter: &Reporter) {
+    let now = reporter.now();
+    reporter.update(|document| {
+        if document.service.state != ServiceState::None {
+            document.set_service(ServiceState::Unwatched, None, now);
         }
-    }
+    });
 }
 
-/// Reads the configuration again; a bad one changes nothing and is told.
-fn reload(reporter: &Reporter, path: &Path, systemd: &Systemd) -> Option<Loaded> {
-    systemd.reloading();
-    let loaded = config::load(path);
-    systemd.ready();
-    match loaded {
-        Ok(loaded) => Some(loaded),
-        Err(error) => {
-            tracing::error!(%error, "the reload is refused; what runs is kept");
-            let first = error.to_string().lines().next().unwrap_or_default().to_owned();
-            reporter.update(|document| {
-                document.notes.retain(|note| !note.starts_with("reload refused"));
-                document.notes.push(format!("reload refused: {first}"));
-            });
-            None
-        }
-    }
-}
-
-/// The next run's id, counted in the state folder.
-pub fn new_run_id(store: &mut Store) -> String {
-    let id = peek_run_id(store);
-    store.update(|state| state.sequence += 1);
-    id
-}
-
-fn peek_run_id(store: &Store) -> String {
+/// The id that the next run will have, by the count in the state folder.
+#[must_use]
+pub fn next_run_id(store: &Store) -> String {
     format!("{}-{:06x}", store.state().sequence + 1, fastrand::u32(..0x100_0000))
 }
 
-/// A run as it begins.
-#[must_use]
-pub fn new_run(store: &Store, started: Timestamp, deadline: Duration, id: &str) -> Run {
+/// A run as it begins, counted in the state folder.
+pub fn new_run(store: &mut Store, started: Timestamp, deadline: Duration, id: &str) -> Run {
+    store.update(|state| state.sequence += 1);
     Run {
         id: id.to_owned(),
         sequence: store.state().sequence,

@@ -4,15 +4,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt as _};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use futures_util::StreamExt as _;
+use tokio::time::{Instant, sleep};
 
 use crate::deploy::health::Prober;
+use crate::deploy::log::tail;
 use crate::deploy::start::exit_fault;
-use crate::deploy::store::LastGood;
-use crate::deploy::{Agent, database};
-use crate::docker::{Engine, Event, ExitStatus};
-use crate::status::{Cause, Code, Fault, ServiceState};
+use crate::deploy::store::{LastGood, Watched};
+use crate::deploy::{Agent, Policy, database};
+use crate::docker::{Engine, Event, ExitStatus, State};
+use crate::redact::Redactor;
+use crate::status::{Cause, Code, Fault, Outcome, PhaseName, PhaseState, Reporter, ServiceState};
 
 /// This many exits within [`LOOP_WINDOW`] are a crash loop.
 const LOOP_EXITS: usize = 3;
@@ -20,168 +22,231 @@ const LOOP_EXITS: usize = 3;
 /// Docker doubles its wait with each restart, from 0.1 s to a minute.
 const LOOP_WINDOW: Duration = Duration::from_secs(120);
 
-/// Watches the last good deployment, for ever; ends only if there is none.
-pub(super) async fn watch(agent: &mut Agent) {
-    let good = agent.store.state().last_good.clone();
-    let (Some(engine), Some(good)) = (agent.engine.clone(), good) else {
-        return std::future::pending().await;
-    };
-    match Prober::new(good.watched.publish, &agent.policy, &agent.redactor) {
-        Ok(prober) => {
-            let events = engine.events();
-            let exits = VecDeque::new();
-            Watch { agent, engine, good, prober, misses: 0, exits, killed: None, out_of_memory: false }
-                .run(events)
-                .await;
-        }
-        Err(fault) => {
-            tracing::error!(message = %fault.message, "the application cannot be watched");
-            std::future::pending().await
-        }
-    }
-}
-
-struct Watch<'a> {
-    agent: &'a Agent,
+/// The watch over the last good deployment.
+pub(super) struct Watch {
     engine: Engine,
+    reporter: Reporter,
+    redactor: Redactor,
+    policy: Policy,
     good: LastGood,
     prober: Prober,
-    /// Probes in a row that did not hold.
+    /// Until the next probe: short after a start, growing to the liveness interval.
+    wait: Duration,
+    /// Liveness probes in a row that did not hold.
     misses: u32,
-    /// When the application ended, the newest last.
+    /// Its container runs, as far as known.
+    running: bool,
+    /// How it ended and its last output, while it has not been seen up since.
+    ended: Option<(ExitStatus, String)>,
+    /// What was told of that.
+    before: Option<String>,
+    /// When it ended without anybody's doing, the newest last.
     exits: VecDeque<Instant>,
-    /// A signal that somebody sent through Docker just now.
-    killed: Option<String>,
-    /// The kernel killed a process of it just now.
+    /// Why Docker will not restart it when it ends, if so.
+    stays_down: Option<String>,
+    /// The kernel killed a process of it since it was started.
     out_of_memory: bool,
 }
 
-impl Watch<'_> {
-    async fn run(mut self, events: impl Stream<Item = Event>) {
-        let mut events = std::pin::pin!(events);
-        let mut ticks = interval(self.agent.policy.liveness);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick comes at once, and a proof was given just now.
-        ticks.tick().await;
+impl Watch {
+    /// `None` where nothing was ever proven, or Docker has not answered yet.
+    pub(super) fn new(agent: &Agent) -> Option<Self> {
+        let good = agent.store.state().last_good.clone()?;
+        let engine = agent.engine.clone()?;
+        let prober = Prober::new(good.watched.publish, &agent.policy, &agent.redactor)
+            .inspect_err(|fault| tracing::error!(message = %fault.message, "the application is not watched"))
+            .ok()?;
+        Some(Self {
+            engine,
+            reporter: agent.reporter.clone(),
+            redactor: agent.redactor.clone(),
+            policy: agent.policy,
+            good,
+            prober,
+            wait: agent.policy.liveness,
+            misses: 0,
+            running: true,
+            ended: None,
+            before: None,
+            exits: VecDeque::new(),
+            stays_down: None,
+            out_of_memory: false,
+        })
+    }
+
+    /// Watches for ever; without anything to watch, waits for ever.
+    pub(super) async fn run(watch: Option<Self>) {
+        let Some(mut watch) = watch else { return std::future::pending().await };
+        let mut events = std::pin::pin!(watch.engine.events());
+        watch.catch_up().await;
         loop {
+            let look = async {
+                sleep(watch.wait).await;
+                look(&watch.prober, &watch.good.watched, watch.policy.connect).await
+            };
             tokio::select! {
-                Some(event) = events.next() => self.happened(event).await,
-                _ = ticks.tick() => self.probe().await,
+                Some(event) = events.next() => watch.happened(event).await,
+                seen = look => watch.seen(seen).await,
             }
         }
+    }
+
+    /// What happened before the events were listened to.
+    async fn catch_up(&mut self) {
+        let container = match self.engine.inspect(&self.good.container).await {
+            Ok(Some(container)) => container,
+            Ok(None) => return self.running = false,
+            Err(error) => {
+                return tracing::warn!(%error, "the application's container cannot be inspected");
+            }
+        };
+        // The run may not have learned them: with a parameter denied, what serves is kept.
+        for secret in &container.secrets {
+            self.redactor.learn(secret);
+        }
+        self.running = container.state == State::Running;
+        let up = self.reporter.snapshot().service.state == ServiceState::Up;
+        if !up {
+            (self.wait, _) = self.policy.probe_wait;
+        } else if !self.running {
+            // Between two restarts it would count as running.
+            self.stays_down = Some("Docker leaves it stopped".to_owned());
+            self.died(container.exit).await;
+        }
+    }
+
+    /// A run is about to replace the container: its end is our own doing.
+    fn being_replaced(&self) -> bool {
+        let mut document = self.reporter.snapshot();
+        document.run.outcome == Outcome::InProgress
+            && document.phase(PhaseName::Start).state != PhaseState::Pending
     }
 
     async fn happened(&mut self, event: Event) {
-        let ours = |id: &str| id == self.good.container;
+        if event.container() != self.good.container || self.being_replaced() {
+            return;
+        }
         match event {
-            Event::Killed { id, signal } if ours(&id) => self.killed = Some(signal),
-            Event::OutOfMemory { id } if ours(&id) => self.out_of_memory = true,
-            Event::Died { id, code } if ours(&id) => self.died(code).await,
-            Event::Started { id } if ours(&id) => self.started().await,
-            _ => {}
+            Event::Killed { signal, .. } => {
+                let words = format!("signal {signal} was sent through Docker, which leaves it stopped");
+                self.stays_down = Some(words);
+            }
+            Event::OutOfMemory { .. } => self.out_of_memory = true,
+            Event::Died { code, .. } => {
+                let out_of_memory = std::mem::take(&mut self.out_of_memory);
+                self.died(ExitStatus { code, out_of_memory }).await;
+            }
+            Event::Started { .. } => self.started().await,
         }
     }
 
-    async fn died(&mut self, code: i64) {
-        let swap = crate::deploy::start::Swap {
-            engine: &self.engine,
-            policy: &self.agent.policy,
-            redactor: &self.agent.redactor,
-            run: "",
-        };
-        let tail = swap.tail(&self.good.container).await;
-        let exit = ExitStatus { code, out_of_memory: std::mem::take(&mut self.out_of_memory) };
-        let mut fault = exit_fault(exit, &tail);
-        let by_hand = self.killed.take();
-        if by_hand.is_none() {
+    async fn died(&mut self, exit: ExitStatus) {
+        self.running = false;
+        if self.stays_down.is_none() {
             self.exits.push_back(Instant::now());
             self.exits.retain(|exit| exit.elapsed() < LOOP_WINDOW);
-            if self.exits.len() >= LOOP_EXITS && fault.code == Code::AppExited {
-                fault.code = Code::AppCrashLoop;
-                fault.message = format!("{} times in a row {}", self.exits.len(), fault.message);
-            }
         }
-        let action = match by_hand {
-            Some(signal) => format!("signal {signal} was sent through Docker, which leaves it stopped"),
-            None => "Docker restarts it".to_owned(),
-        };
-        fault.message = format!("{}; {action}", fault.message);
-        self.tell(ServiceState::Down, Some(fault));
+        let tail = tail(&self.engine, &self.good.container, &self.redactor).await.text();
+        self.ended = Some((exit, tail));
+        let then = self.stays_down.clone().unwrap_or_else(|| "Docker restarts it".to_owned());
+        self.tell_down(&then);
     }
 
-    /// Docker restarted it: it is up once it is probed to be.
+    /// It runs again, and is up once it is probed to be.
     async fn started(&mut self) {
-        self.killed = None;
-        let Ok(Some(container)) = self.engine.inspect(&self.good.container).await else { return };
-        let restarts = u64::from(container.restarts);
-        self.agent.reporter.update(|document| {
-            document.app.restarts = restarts;
-            if let Some(cause) = &mut document.service.cause {
-                cause.message = cause.message.replace("Docker restarts it", "Docker restarted it");
-            }
-        });
-        let until = Instant::now() + self.agent.policy.liveness;
-        let (mut wait, longest) = self.agent.policy.probe_wait;
-        while Instant::now() < until {
-            if self.look().await.is_none() {
-                self.misses = 0;
-                self.tell(ServiceState::Up, None);
-                return;
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(longest);
+        self.running = true;
+        (self.wait, _) = self.policy.probe_wait;
+        self.misses = 0;
+        let by_hand = self.stays_down.take().is_some();
+        self.tell_down(if by_hand { "it was started again by hand" } else { "Docker restarted it" });
+        if let Ok(Some(container)) = self.engine.inspect(&self.good.container).await {
+            let restarts = u64::from(container.restarts);
+            self.reporter.update(|document| document.app.restarts = restarts);
         }
     }
 
-    async fn probe(&mut self) {
-        match self.look().await {
+    /// Tells how it ended and what came of it, also for when it is up again.
+    fn tell_down(&mut self, then: &str) {
+        let Some((exit, tail)) = &self.ended else { return };
+        let mut fault = exit_fault(*exit, tail, &format!("; {then}"));
+        let often = self.exits.len();
+        if often >= LOOP_EXITS && fault.code == Code::AppExited {
+            fault.code = Code::AppCrashLoop;
+            fault.message = format!("{often} times within minutes {}", fault.message);
+        }
+        self.tell(ServiceState::Down, Some(&fault));
+        self.before = Some(fault.message);
+    }
+
+    async fn seen(&mut self, trouble: Option<Fault>) {
+        if self.being_replaced() {
+            return;
+        }
+        if !self.running {
+            // The events of an engine that was restarted may be lost; what it shows is not.
+            let found = self.engine.inspect(&self.good.container).await;
+            if found.is_ok_and(|found| found.is_some_and(|found| found.state == State::Running)) {
+                self.started().await;
+            }
+            return;
+        }
+        let liveness = self.policy.liveness;
+        match trouble {
             None => {
+                self.wait = liveness;
                 self.misses = 0;
-                self.tell(ServiceState::Up, None);
+                self.ended = None;
+                if let Some(before) = self.before.take() {
+                    self.reporter.update(|document| document.note("before this: ", &before));
+                }
+                self.tell_once(ServiceState::Up, None);
             }
             Some(fault) => {
-                self.misses += 1;
-                // An exit was told with its cause; a probe can only say less.
-                let down = self.agent.reporter.snapshot().service.state == ServiceState::Down;
-                if self.misses >= self.agent.policy.misses && !down {
-                    self.tell(ServiceState::Degraded, Some(fault));
+                if self.wait == liveness {
+                    self.misses += 1;
+                }
+                self.wait = (self.wait * 2).min(liveness);
+                if self.misses >= self.policy.misses {
+                    self.tell_once(ServiceState::Degraded, Some(&fault));
                 }
             }
         }
     }
 
-    /// One look at everything; `None` is all well. A dead database comes
-    /// first: what the application says then is not its own fault.
-    async fn look(&self) -> Option<Fault> {
-        let watched = &self.good.watched;
-        if !watched.endpoints.is_empty() {
-            let reach = database::reach(&watched.endpoints, watched.postgres, self.agent.policy.connect);
-            if let Err(fault) = reach.await {
-                return Some(fault);
-            }
+    /// What a probe saw is news once; what it measured differs each time.
+    fn tell_once(&self, state: ServiceState, fault: Option<&Fault>) {
+        let told = self.reporter.snapshot().service;
+        if told.state != state || told.cause.and_then(|cause| cause.code) != fault.map(|fault| fault.code) {
+            self.tell(state, fault);
         }
-        for stage in &watched.stages {
-            if let Some(fault) = self.prober.probe(stage).await.fault {
-                return Some(fault);
-            }
-        }
-        None
     }
 
-    fn tell(&self, state: ServiceState, fault: Option<Fault>) {
-        let now = self.agent.reporter.now();
-        let cause = fault.as_ref().map(Cause::from);
-        let before = self.agent.reporter.snapshot().service;
-        if before.state == state && before.cause.as_ref().map(|c| c.code) == cause.as_ref().map(|c| c.code) {
-            return;
-        }
-        match &fault {
+    fn tell(&self, state: ServiceState, fault: Option<&Fault>) {
+        match fault {
             Some(fault) => {
-                let message = self.agent.redactor.apply(&fault.message);
+                let message = self.redactor.apply(&fault.message);
                 tracing::warn!(service = %state, fault = %fault.code, %message, "the service changed");
             }
             None => tracing::info!(service = %state, "the service changed"),
         }
-        self.agent.reporter.update(|document| document.set_service(state, cause, now));
+        let now = self.reporter.now();
+        self.reporter.update(|document| document.set_service(state, fault.map(Cause::from), now));
     }
+}
+
+/// One look at everything; `None` is all well. A dead database comes first:
+/// what the application says then is not its own fault.
+async fn look(prober: &Prober, watched: &Watched, connect: Duration) -> Option<Fault> {
+    if !watched.endpoints.is_empty() {
+        let reached = database::reach(&watched.endpoints, watched.postgres, connect).await;
+        if let Err(fault) = reached {
+            return Some(fault);
+        }
+    }
+    for stage in &watched.stages {
+        if let Some(fault) = prober.probe(stage).await.fault {
+            return Some(fault);
+        }
+    }
+    None
 }

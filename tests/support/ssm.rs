@@ -67,6 +67,7 @@ struct Inner {
     key_denied: BTreeSet<String>,
     ecr_password: Option<String>,
     failures: Option<(usize, Failure)>,
+    write_failure: Option<Failure>,
     writes: Vec<Write>,
     calls: Vec<Call>,
 }
@@ -141,8 +142,14 @@ impl FakeSsm {
         self.lock().failures = Some((times, failure));
     }
 
+    /// Reads are answered and every write fails so, until [`FakeSsm::recover`].
+    pub fn fail_writes(&self, failure: Failure) {
+        self.lock().write_failure = Some(failure);
+    }
+
     pub fn recover(&self) {
-        self.lock().failures = None;
+        let mut inner = self.lock();
+        (inner.failures, inner.write_failure) = (None, None);
     }
 
     /// Every accepted write so far, in order.
@@ -169,12 +176,13 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body
     let failure = {
         let mut inner = inner.lock().unwrap();
         inner.calls.push(call(&action, &header("authorization"), &body));
-        inner.failures.take().map(|(times, failure)| {
+        let failure = inner.failures.take().map(|(times, failure)| {
             if times > 1 {
                 inner.failures = Some((times - 1, failure.clone()));
             }
             failure
-        })
+        });
+        failure.or_else(|| inner.write_failure.clone().filter(|_| action == "PutParameter"))
     };
     let answer = match failure {
         Some(Failure::Hang) => return std::future::pending().await,

@@ -5,14 +5,15 @@
 //! Every document the agent shows is held against the schema, and every place
 //! it writes to is searched for the canaries: in every test, without asking.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use serde_json::Value;
@@ -242,6 +243,42 @@ impl World {
         lines(&docker(&["ps", "-aq", "--no-trunc", "--filter", &self.scope_filter(), "--filter", &filter]))
     }
 
+    /// The one application container there is.
+    pub fn app_container(&self) -> String {
+        match self.containers("app").as_slice() {
+            [only] => only.clone(),
+            found => panic!("{} application containers", found.len()),
+        }
+    }
+
+    /// Writes down what happens to the agent's containers from now on.
+    pub fn record(&self) -> Recording {
+        let path = self.path(&format!("events-{:08x}", fastrand::u32(..)));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let child = Command::new("docker")
+            .args(["events", "--since", &format!("{}.{:09}", now.as_secs(), now.subsec_nanos())])
+            .args(["--filter", "type=container", "--filter", &self.scope_filter()])
+            .args([
+                "--format",
+                "{{index .Actor.Attributes \"preview-agent.role\"}} {{.Action}} {{.Actor.ID}}",
+            ])
+            .stdout(fs::File::create(&path).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Recording { child, path }
+    }
+
+    /// Status and body of a GET request to the application.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
     fn scope_filter(&self) -> String {
         format!("label=preview-agent.scope={}", self.path("state").display())
     }
@@ -381,6 +418,62 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// What happened to the agent's containers, as `docker events` tells it.
+pub struct Recording {
+    child: Child,
+    path: PathBuf,
+}
+
+impl Recording {
+    /// What happened to containers of this role: action and id, oldest first.
+    pub fn of(&self, role: &str) -> Vec<(String, String)> {
+        let text = fs::read_to_string(&self.path).unwrap();
+        let events =
+            text.lines().filter_map(|line| line.strip_prefix(role)?.strip_prefix(' ')?.split_once(' '));
+        events.map(|(action, id)| (action.to_owned(), id.to_owned())).collect()
+    }
+
+    pub fn count(&self, role: &str, action: &str) -> usize {
+        self.of(role).iter().filter(|(seen, _)| seen == action).count()
+    }
+
+    /// How many containers of this role ran at the same time at most.
+    pub fn most_at_once(&self, role: &str) -> usize {
+        let mut running = BTreeSet::new();
+        let mut most = 0;
+        for (action, id) in self.of(role) {
+            match action.as_str() {
+                "start" => running.insert(id),
+                "die" => running.remove(&id),
+                _ => false,
+            };
+            most = most.max(running.len());
+        }
+        most
+    }
+
+    /// Waits until this has happened to a container of this role.
+    pub fn wait_for(&self, role: &str, action: &str) {
+        eventually(&format!("{role} {action}"), || self.count(role, action) > 0);
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Waits until it holds.
+pub fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

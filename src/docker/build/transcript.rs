@@ -7,7 +7,8 @@ use bollard::models::{BuildInfo, BuildInfoAux};
 
 use super::BuildError;
 use crate::redact::Redactor;
-use crate::redact::output::{Lines, without_terminal_control};
+use crate::redact::output::Lines;
+use crate::redact::plain;
 
 /// BuildKit's words are a sentence; what is longer repeats output.
 const WORDS_MAX: usize = 2000;
@@ -137,7 +138,7 @@ impl Transcript {
     }
 
     fn clean(&self, text: &str) -> String {
-        let clean = without_terminal_control(text.trim());
+        let clean = plain(text.trim());
         self.redactor.apply(&clean).chars().take(WORDS_MAX).collect()
     }
 }
