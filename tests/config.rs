@@ -261,7 +261,7 @@ fn each_mistake_is_told_with_line_column_field_and_expectation() {
         ),
         (
             "app: {env: {A: {smm: /x}}}",
-            "3:16: app.env.A: expected a value, or exactly one of env, file, credential, ssm and secretsmanager\n3:17: app.env.A: unknown value source; known here: env, file, credential, ssm, secretsmanager, key, optional",
+            "3:17: app.env.A: unknown value source; known here: env, file, credential, ssm, secretsmanager, key, optional",
         ),
         (
             "app: {env: {A: {ssm: /x, env: B}}}",

@@ -7,7 +7,7 @@ mod support;
 use std::fmt::Write as _;
 
 use support::peers::peers;
-use support::world::{Ran, World};
+use support::world::{Ran, World, docker};
 
 const INIT: &str = include_str!("../examples/tasks-api/init.sql");
 const CHECK: &str = include_str!("../examples/tasks-api/check.sql");
@@ -183,7 +183,9 @@ fn a_job_that_was_left_behind_by_a_crash_is_adopted_and_not_doubled() {
         gate.display()
     );
     let mut agent = world.start(&world.config("good", &config));
-    agent.wait_for("a running job", |_| world.containers("migrate").len() == 1);
+    // One that was created and never started has done nothing, and is made anew.
+    let runs = |id: &String| docker(&["inspect", "--format", "{{.State.Running}}", id]) == "true";
+    agent.wait_for("a running job", |_| world.containers("migrate").iter().any(runs));
     let container = world.containers("migrate");
     agent.crash();
 

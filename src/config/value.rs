@@ -29,10 +29,10 @@ pub(super) fn checked_text<E: std::fmt::Display>(
 
 /// A value or the place it is read from.
 pub(super) fn value(field: &Field<'_>) -> Option<ValueRef> {
-    if !matches!(field.content(), Content::Map(_)) {
+    let Content::Map(entries) = field.content() else {
         let text = field.parse(EXPECTED, Text::parse)?;
         return Some(ValueRef { from: ValueSource::Literal(text), optional: false });
-    }
+    };
     let known: Vec<&str> = SOURCES.into_iter().chain(["key", "optional"]).collect();
     // An unknown key is not named here: it may be a secret that lost its quotes.
     let map = field.map(&known, |_| format!("unknown value source; known here: {}", known.join(", ")))?;
@@ -41,6 +41,10 @@ pub(super) fn value(field: &Field<'_>) -> Option<ValueRef> {
         "" => key.fail("expected a field of the secret, found nothing"),
         name => Some(name.to_owned()),
     });
+    if entries.iter().any(|entry| !known.contains(&entry.key.as_str())) {
+        // That was reported, and most likely is the source that would be missed next.
+        return None;
+    }
     let from = source(&map, key?)?;
     Some(ValueRef { from, optional: optional? })
 }
