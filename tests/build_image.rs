@@ -22,6 +22,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use github::{GitHub, Tarball};
 use peers::peers;
 use preview_agent::docker::build::{BuildError, BuildRequest, BuiltImage, build};
+use preview_agent::docker::pull::Credentials;
 use preview_agent::github::{Limits, Request, fetch};
 use preview_agent::redact::Redactor;
 use secrecy::SecretString;
@@ -262,7 +263,10 @@ fn a_private_base_needs_its_registrys_credentials() {
     let base = private_base();
     let attempt = |base: &str, password: Option<&str>| {
         let context = Context::new(&format!("FROM {base}\nENV NONCE={}\n", fastrand::u64(..)));
-        let login = |password: &str| (peers.registry_user.clone(), SecretString::from(password));
+        let login = |password: &str| Credentials {
+            username: peers.registry_user.clone(),
+            password: SecretString::from(password),
+        };
         let credentials =
             password.map(|password| (peers.registry.clone(), login(password))).into_iter().collect();
         run(BuildRequest { credentials, ..request(context.stream(), &tag) }).0

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
 use super::{complain, exit};
-use crate::docker::{Container, Engine, Error, Role, Scope, State};
+use crate::docker::{Container, Engine, Error, Role, Scope, State, socket_from_env};
 use crate::redact::Redactor;
 use crate::redact::output::Lines;
 use crate::status::paths;
@@ -33,7 +33,7 @@ pub(super) fn show(lines: usize, follow: bool) -> io::Result<u8> {
 }
 
 async fn print(lines: usize, follow: bool) -> Result<Option<io::Result<()>>, Error> {
-    let engine = Engine::connect(Scope::new(&paths::state_dir()), PATIENCE).await?;
+    let engine = Engine::connect(&socket_from_env(), Scope::new(&paths::state_dir()), PATIENCE).await?;
     let Some(container) = newest(engine.containers(Role::App).await?) else { return Ok(None) };
     // What the container was given as a secret does not leave it through here.
     let redactor = Redactor::default();

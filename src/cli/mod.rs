@@ -76,7 +76,7 @@ Exit status:
   2   the command line is wrong
   3   a run is in progress
   4   there is no agent, or its status has expired
-  75  may work later, for example because Docker is not up yet
+  75  may work later, for example because another agent runs
   77  permission denied
   78  the configuration is wrong
 

@@ -23,7 +23,7 @@ const REPORT: &str = "PREVIEW_AGENT_REPORT";
 /// Deploy what the configuration describes, then stay and watch over it
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Exit when the run has ended; the app stays up, unwatched
+    /// Exit when the run has ended; nobody watches the app from then on
     #[arg(long)]
     pub once: bool,
     /// The configuration file
@@ -58,7 +58,7 @@ impl Run {
         };
         let mut store = match Store::open(&paths::state_dir()) {
             Ok(store) => store,
-            Err(error) => return complain(&error.to_string(), store_code(&error)),
+            Err(error) => return complain(&store_words(&error), store_code(&error)),
         };
         let systemd = Systemd::from_env();
         let redactor = Redactor::default();
@@ -130,6 +130,15 @@ async fn refuse(reporter: &Reporter, error: &config::Error) -> u8 {
 async fn region(endpoints: &Endpoints) -> Option<String> {
     let imds = crate::aws::Imds::connect(endpoints.imds.as_deref()).ok()?;
     imds.instance().await.ok().flatten().map(|instance| instance.region)
+}
+
+/// A second agent must leave the status to the first: its fault is only said here.
+fn store_words(error: &StoreError) -> String {
+    let code = Code::AlreadyRunning;
+    match error {
+        StoreError::Locked(_) => format!("{code}: {error}. {}", code.hint()),
+        StoreError::Io { .. } => error.to_string(),
+    }
 }
 
 fn store_code(error: &StoreError) -> u8 {

@@ -62,12 +62,12 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
     let (config, findings) = check(text);
     let mut problems = findings.problems.into_inner();
     for host_file in findings.host_files.into_inner() {
-        if missing(&host_file.path) {
+        if let Some(trouble) = unfit(&host_file.path) {
             problems.push(Problem {
                 line: host_file.at.line,
                 column: host_file.at.column,
                 field: host_file.field,
-                message: format!("no such file on this host: {}", host_file.path.display()),
+                message: format!("{trouble}: {}", host_file.path.display()),
             });
         }
     }
@@ -126,8 +126,13 @@ fn not_utf8(file: String, before: &[u8]) -> Error {
     Error::Invalid { file, problems: vec![Problem { line, column, field: String::new(), message }] }
 }
 
-/// Whether nothing is there; a path that this user may not look at is not judged.
-fn missing(path: &Path) -> bool {
-    path.metadata()
-        .is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+/// Why a path cannot be mounted as a file; one that this user may not look at is not judged.
+fn unfit(path: &Path) -> Option<&'static str> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Some("this is a folder, and only files are mounted"),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Some("no such file on this host")
+        }
+        _ => None,
+    }
 }

@@ -20,10 +20,12 @@ pub(super) async fn ready(
     ready: Ready,
 ) -> Outcome {
     let Some(engine) = agent.engine.clone() else { return Outcome::Failed };
+    let used = engine.containers(Role::App).await.unwrap_or_default();
     let settled = agent.swap(&engine, id).settle(&ready.started).await;
     if let Err(fault) = settled {
         return stopped(agent, loaded, progress, Stop::Fault(PhaseName::Start, fault), &ready.migrated).await;
     }
+    remove_old_builds(&engine, &used).await;
     let before = agent.store.state().last_good.clone().filter(|good| good.container == ready.started.id);
     let now = agent.reporter.now();
     let serving = before.map_or_else(
@@ -49,6 +51,23 @@ pub(super) async fn ready(
         document.run.outcome = Outcome::Ready;
     });
     Outcome::Ready
+}
+
+/// Images of earlier builds go. What serves now and what served before it are
+/// in `used` and stay, for the way back.
+async fn remove_old_builds(engine: &Engine, used: &[Container]) {
+    let built = match engine.built_images().await {
+        Ok(_) if used.is_empty() => return,
+        Ok(built) => built,
+        Err(error) => return tracing::warn!(%error, "old builds are not removed"),
+    };
+    for image in built {
+        if used.iter().all(|container| container.image_id != image)
+            && let Err(error) = engine.remove_image(&image).await
+        {
+            tracing::warn!(%error, "an old build is not removed");
+        }
+    }
 }
 
 /// The run ended early: the old application serves again if there is one, and
@@ -124,7 +143,7 @@ pub(super) async fn stopped(
 /// Waits until the old application, started again, is as healthy as it was.
 async fn serves_again(agent: &Agent, loaded: &Loaded, progress: &Progress) -> Result<(), Fault> {
     let Some(good) = &agent.store.state().last_good else { return Ok(()) };
-    let prober = Prober::new(good.watched.publish, &agent.policy)?;
+    let prober = Prober::new(good.watched.publish, &agent.policy, &agent.redactor)?;
     let stages = Health::Stages(good.watched.stages.clone());
     let limit = loaded.config.deadlines.health;
     tokio::select! {

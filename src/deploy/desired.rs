@@ -153,6 +153,15 @@ impl Desired {
         });
         Ok(store.digest(spec.to_string().as_bytes()))
     }
+
+    /// HMAC of all that a failing job depends on: with another password or
+    /// variable it is worth new tries.
+    #[must_use]
+    pub fn tries_spec(&self, job_spec: &str, store: &Store) -> String {
+        let password = self.database.as_ref().map(|url| url.url().expose_secret());
+        let spec = json!([job_spec, password, exposed(&self.app.env)]);
+        store.digest(spec.to_string().as_bytes())
+    }
 }
 
 fn exposed(env: &[(String, SecretString)]) -> Vec<(&str, &str)> {

@@ -12,6 +12,8 @@ use super::phase::Stop;
 use super::policy::Policy;
 use super::start::Started;
 use crate::config::{Health, Publish, Stage};
+use crate::redact::Redactor;
+use crate::redact::plain;
 use crate::status::{Code, Fault, HealthStage, PhaseName};
 
 /// Largest body that is read of an answer; a health answer is far smaller.
@@ -20,12 +22,16 @@ const BODY_MAX: usize = 64 * 1024;
 /// Longest part of an unhealthy answer that the status quotes, in bytes.
 const QUOTE_MAX: usize = 200;
 
+/// How long a connection must stay open to count; the proxy gives up within one.
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// Probes the application at its published address.
 #[derive(Debug, Clone)]
 pub struct Prober {
     client: reqwest::Client,
     address: SocketAddr,
     timeout: Duration,
+    redactor: Redactor,
 }
 
 /// What one probe of one stage saw.
@@ -42,7 +48,7 @@ impl Prober {
     ///
     /// # Errors
     /// The HTTP client could not be made.
-    pub fn new(publish: Publish, policy: &Policy) -> Result<Self, Fault> {
+    pub fn new(publish: Publish, policy: &Policy, redactor: &Redactor) -> Result<Self, Fault> {
         let client = reqwest::Client::builder()
             // Plain HTTP to this host: no certificates, no proxy, a new connection each time,
             // and a redirect is an answer.
@@ -56,7 +62,8 @@ impl Prober {
             .map_err(|error| {
                 Fault::new(Code::Internal, format!("no HTTP client for health probes: {error}"))
             })?;
-        Ok(Self { client, address: reachable(publish), timeout: policy.probe })
+        let redactor = redactor.clone();
+        Ok(Self { client, address: reachable(publish), timeout: policy.probe, redactor })
     }
 
     /// Probes one stage once.
@@ -76,7 +83,8 @@ impl Prober {
 
     async fn tcp(&self) -> Result<(), (Option<u16>, Fault)> {
         let message = match timeout(self.timeout, TcpStream::connect(self.address)).await {
-            Ok(Ok(_)) => return Ok(()),
+            Ok(Ok(stream)) if stays(&stream).await => return Ok(()),
+            Ok(Ok(_)) => format!("{} closes every connection: nothing listens behind it", self.address),
             Ok(Err(error)) => format!("{}: {error}", self.address),
             Err(_) => format!("{} does not accept connections", self.address),
         };
@@ -102,15 +110,23 @@ impl Prober {
             let answer: Option<Value> = serde_json::from_slice(&body).ok();
             let holds = |(key, value)| answer.as_ref().and_then(|answer| answer.get(key)) == Some(value);
             if !expected.iter().all(holds) {
-                let message = format!("{path} answered {code} {}", quote(&body));
+                let message = format!("{path} answered {code} {}", self.quote(&body));
                 return Err((Some(code), Fault::new(Code::HealthUnhealthy, message)));
             }
         }
         if status.is_success() || status.is_redirection() {
             return Ok(code);
         }
-        let fault = Fault::new(Code::HealthStatus, format!("{path} answered {code} {}", quote(&body)));
+        let fault = Fault::new(Code::HealthStatus, format!("{path} answered {code} {}", self.quote(&body)));
         Err((Some(code), fault))
+    }
+
+    /// The beginning of an answer, masked before it is cut: half a secret would not be recognised.
+    fn quote(&self, body: &[u8]) -> String {
+        let text = String::from_utf8_lossy(body);
+        let text = plain(&text);
+        let line = self.redactor.apply(&text);
+        line[..line.floor_char_boundary(QUOTE_MAX)].to_owned()
     }
 }
 
@@ -123,7 +139,7 @@ impl Context<'_> {
         let swap = self.swap();
         let policy = &self.agent.policy;
         let work = async {
-            let prober = Prober::new(self.desired.app.publish, policy)?;
+            let prober = Prober::new(self.desired.app.publish, policy, &self.agent.redactor)?;
             let limit = self.desired.deadlines.health.min(self.progress.left());
             let prove = prove(&prober, &self.desired.health, policy, limit, |shown| {
                 self.agent.reporter.update(|document| document.health = shown.to_vec());
@@ -212,6 +228,15 @@ pub async fn prove(
     }
 }
 
+/// Whether a connection outlasts its first moment. Docker's proxy accepts on
+/// the host whether or not anything listens in the container, and closes at once if not.
+async fn stays(stream: &TcpStream) -> bool {
+    match timeout(MOMENT, stream.peek(&mut [0])).await {
+        Ok(seen) => seen.is_ok_and(|bytes| bytes > 0),
+        Err(_) => true,
+    }
+}
+
 /// Where this host reaches a published port: an unspecified address listens on loopback too.
 fn reachable(publish: Publish) -> SocketAddr {
     let ip = match publish.ip {
@@ -220,12 +245,6 @@ fn reachable(publish: Publish) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, publish.port)
-}
-
-fn quote(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let line = crate::redact::plain(&text);
-    line[..line.floor_char_boundary(QUOTE_MAX)].to_owned()
 }
 
 /// The innermost reason: reqwest's own words only name the URL.

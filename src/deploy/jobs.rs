@@ -21,11 +21,15 @@ use crate::redact::output::{Lines, Tail};
 use crate::retry::{self, GaveUp, Verdict};
 use crate::status::{Code, Fault, PhaseName};
 
+/// The revisions before the first step of a migration and after its last.
+/// Before the very first revision there is none.
+pub type Moved = (Option<String>, String);
+
 /// Every job is done; the application may start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migrated {
     /// The revisions that this run moved the database between, if it moved it.
-    pub moved: Option<(Option<String>, String)>,
+    pub moved: Option<Moved>,
 }
 
 /// How one job came to be done.
@@ -36,7 +40,7 @@ pub enum Done {
     /// It ran.
     Now {
         /// Revisions as alembic printed them.
-        moved: Option<(Option<String>, String)>,
+        moved: Option<Moved>,
         /// Tries it took.
         attempts: u32,
     },
@@ -60,11 +64,22 @@ pub struct Jobs<'a> {
     pub force: bool,
 }
 
+/// One try of one job.
+struct Attempt<'a> {
+    job: &'a Job,
+    /// Under what its success is recorded.
+    spec: &'a str,
+    /// Under what its failure is counted.
+    tried: &'a str,
+    /// From 1, tries before a restart included.
+    number: u32,
+}
+
 /// One try's end.
 struct Ended {
     exit: ExitStatus,
     tail: Tail,
-    moved: Option<(Option<String>, String)>,
+    moved: Option<Moved>,
 }
 
 impl Jobs<'_> {
@@ -81,11 +96,15 @@ impl Jobs<'_> {
         if done && !self.force && adopted.is_none() {
             return Ok(Done::Before);
         }
-        let used =
-            if self.force { 0 } else { self.store.state().tries.get(&spec).map_or(0, |spent| spent.count) };
+        let tried = self.desired.tries_spec(&spec, self.store);
+        let spent = self.store.state().tries.get(&tried).filter(|_| !self.force);
+        let used = spent.map_or(0, |spent| spent.count);
         let tries = self.desired.job_tries;
-        if used >= tries && adopted.is_none() {
-            return Err(self.used_up(job, &spec));
+        if let Some(spent) = spent
+            && spent.count >= tries
+            && adopted.is_none()
+        {
+            return Err(used_up(spent));
         }
         let (first, max) = self.policy.job_wait;
         let policy =
@@ -93,7 +112,8 @@ impl Jobs<'_> {
         let mut adopted = adopted;
         let result = retry::run(policy, async |attempt| {
             self.progress.attempt(phase, used + attempt, tries);
-            self.attempt(job, image, &spec, used + attempt, adopted.take()).await
+            let attempt = Attempt { job, spec: &spec, tried: &tried, number: used + attempt };
+            self.attempt(attempt, image, adopted.take()).await
         });
         match result.await {
             Ok((moved, attempts)) => Ok(Done::Now { moved, attempts: used + attempts }),
@@ -126,45 +146,38 @@ impl Jobs<'_> {
 
     async fn attempt(
         &mut self,
-        job: &Job,
+        attempt: Attempt<'_>,
         image: &ImageReady,
-        spec: &str,
-        number: u32,
         adopted: Option<Container>,
-    ) -> Result<Option<(Option<String>, String)>, Verdict<Fault>> {
+    ) -> Result<Option<Moved>, Verdict<Fault>> {
         // Until its end is written down, a reload waits; between two tries it need not.
         let _held = self.progress.hold();
+        let Attempt { job, spec, tried, number } = attempt;
         let id = match adopted {
             Some(container) => container.id,
             None => self.launch(job, image, spec).await?,
         };
-        let limit = job.timeout.min(self.progress.left());
-        let ended = timeout(limit, self.observe(&id, job)).await;
-        let Ok(ended) = ended else {
-            return Err(Verdict::Final(self.too_slow(&id, job, limit).await));
+        let result = match timeout(job.timeout, self.observe(&id, job)).await {
+            Ok(Ok(ended)) => judge(job, ended),
+            Ok(Err(error)) => return Err(Verdict::Again(error.into())),
+            Err(_) => Err(Verdict::Final(self.too_slow(&id, job).await)),
         };
-        let ended = ended.map_err(|error| Verdict::Again(error.into()))?;
         // The result is stored before its evidence goes: a crash between repeats nothing.
-        let fault = (ended.exit.code != 0 || ended.exit.out_of_memory).then(|| failed(job, &ended));
-        match &fault {
-            None => self.store.update(|state| {
+        self.store.update(|state| match &result {
+            Ok(_) => {
                 state.done.insert(job.name.clone(), spec.to_owned());
-                state.tries.remove(spec);
-            }),
-            Some(fault) => self.store.update(|state| {
-                let spent = Spent { count: number, message: fault.message.clone() };
-                state.tries.insert(spec.to_owned(), spent);
-            }),
+                state.tries.remove(tried);
+            }
+            Err(Verdict::Final(fault) | Verdict::Again(fault) | Verdict::After(fault, _)) => {
+                let message = fault.message.clone();
+                state.tries.insert(tried.to_owned(), Spent { count: number, code: fault.code, message });
+            }
+        });
+        if let Err(Verdict::Again(fault)) = &result {
+            tracing::warn!(job = %job.name, attempt = number, fault = %fault.code, "the job failed");
         }
         self.engine.remove(&id).await.map_err(|error| Verdict::Again(error.into()))?;
-        match fault {
-            None => Ok(ended.moved),
-            Some(fault) if words::is_final(fault.code) => Err(Verdict::Final(fault)),
-            Some(fault) => {
-                tracing::warn!(job = %job.name, attempt = number, fault = %fault.code.name(), "the job failed");
-                Err(Verdict::Again(fault))
-            }
-        }
+        result
     }
 
     async fn launch(&self, job: &Job, image: &ImageReady, spec: &str) -> Result<String, Verdict<Fault>> {
@@ -223,10 +236,10 @@ impl Jobs<'_> {
         log.line(&format!("--- {} in run {}", job.name, self.run));
         let mut lines = Lines::new(self.progress.redactor.clone());
         let mut tail = Tail::default();
-        let mut steps: Vec<String> = Vec::new();
+        let mut moved: Option<Moved> = None;
         let mut keep = |line: String| {
-            if line.contains("Running upgrade ") && steps.len() < 10_000 {
-                steps.push(line.clone());
+            if let Some((from, to)) = words::step(&line) {
+                moved = Some((moved.take().map_or(from, |(first, _)| first), to));
             }
             log.line(&line);
             tail.push(line);
@@ -244,7 +257,6 @@ impl Jobs<'_> {
         }
         lines.finish().into_iter().for_each(&mut keep);
         let exit = self.wait(id).await?;
-        let moved = words::revisions(steps.iter().map(String::as_str));
         Ok(Ended { exit, tail, moved })
     }
 
@@ -260,44 +272,44 @@ impl Jobs<'_> {
         }
     }
 
-    /// Final: a second try would queue behind the locks of the first.
-    async fn too_slow(&self, id: &str, job: &Job, limit: Duration) -> Fault {
-        let tail = log::tail(self.engine, id, &self.progress.redactor).await.text();
-        let stopped = async {
-            self.engine.stop(id, self.policy.grace).await?;
-            self.engine.remove(id).await
-        };
-        if let Err(error) = stopped.await {
-            tracing::warn!(%error, job = %job.name, "the job that took too long could not be removed");
+    /// Stops it. Final: a second try would queue behind the locks of the first.
+    async fn too_slow(&self, id: &str, job: &Job) -> Fault {
+        let tail = log::tail(self.engine, id, &self.progress.redactor).await;
+        if let Err(error) = self.engine.stop(id, self.policy.grace).await {
+            tracing::warn!(%error, job = %job.name, "the job that took too long could not be stopped");
         }
-        let message = format!("{} did not end within {} s and was stopped", job.name, limit.as_secs());
-        let code = if limit < job.timeout { Code::DeadlineExceeded } else { Code::MigrationTimeout };
-        Fault::new(code, message).with_tail(tail)
-    }
-
-    fn used_up(&self, job: &Job, spec: &str) -> Fault {
-        let spent = self.store.state().tries.get(spec);
-        let count = spent.map_or(0, |spent| spent.count);
-        let words = spent.map_or("", |spent| spent.message.as_str());
-        let message = format!("all {count} tries were used before the agent was restarted: {words}");
-        Fault::new(job_code(job), message).after(count)
+        let message = format!("{} did not end within {} s and was stopped", job.name, job.timeout.as_secs());
+        Fault::new(Code::MigrationTimeout, message).with_tail(tail.text())
     }
 }
 
-/// The fault of a job that ended badly.
-fn failed(job: &Job, ended: &Ended) -> Fault {
-    let text = ended.tail.text();
-    let code = if ended.exit.out_of_memory {
-        Code::AppOomKilled
-    } else {
-        words::meaning(&text).filter(|code| *code != Code::MigrationCommandMissing).unwrap_or_else(|| {
-            // The shell's words for a command that is not there (POSIX, section 2.8.2).
-            if ended.exit.code == 127 { command_missing(job) } else { job_code(job) }
-        })
+fn used_up(spent: &Spent) -> Fault {
+    let message =
+        format!("all {} tries were used before the agent was restarted: {}", spent.count, spent.message);
+    Fault::new(spent.code, message).after(spent.count)
+}
+
+/// What a job's end means.
+fn judge(job: &Job, ended: Ended) -> Result<Option<Moved>, Verdict<Fault>> {
+    let Ended { exit, tail, moved } = ended;
+    if exit.code == 0 && !exit.out_of_memory {
+        return Ok(moved);
+    }
+    let text = tail.text();
+    let meaning = match words::meaning(&text) {
+        // What a shell ends with when a command is not there (POSIX, section 2.8.2).
+        None if exit.code == 127 => Some(Code::MigrationCommandMissing),
+        meaning => meaning,
     };
-    let last = ended.tail.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no output");
-    let message = format!("{} ended with exit code {}: {last}", job.name, ended.exit.code);
-    Fault::new(code, message).with_tail(text)
+    let code = match meaning {
+        _ if exit.out_of_memory => Code::AppOomKilled,
+        Some(Code::MigrationCommandMissing) => command_missing(job),
+        Some(code) => code,
+        None => job_code(job),
+    };
+    let message = format!("{} ended with exit code {}: {}", job.name, exit.code, words::telling(&text));
+    let fault = Fault::new(code, message).with_tail(text);
+    if meaning.is_some_and(words::is_final) { Err(Verdict::Final(fault)) } else { Err(Verdict::Again(fault)) }
 }
 
 fn job_code(job: &Job) -> Code {

@@ -33,7 +33,7 @@ pub use report::parameter_sender;
 
 use crate::aws::Endpoints;
 use crate::config::{Config, Loaded, Stage};
-use crate::docker::{Engine, Scope};
+use crate::docker::{self, Engine, Scope};
 use crate::redact::Redactor;
 use crate::retry;
 use crate::status::{Code, Fault, Outcome, PhaseName, Reporter};
@@ -151,8 +151,9 @@ async fn resolve(
 ) -> Result<(Desired, Engine), Fault> {
     let scope = Scope::new(agent.store.folder());
     let patience = agent.policy.docker_patience.min(progress.left());
+    let socket = docker::socket_from_env();
     let (facts, engine) =
-        tokio::join!(Facts::gather(config, &agent.endpoints), Engine::connect(scope, patience));
+        tokio::join!(Facts::gather(config, &agent.endpoints), Engine::connect(&socket, scope, patience));
     report::tell_instance(&agent.reporter, &facts, config);
     report::connect_parameter(agent, config, &facts);
     let engine = engine?;

@@ -33,8 +33,6 @@ pub struct Policy {
     pub liveness: Duration,
     /// Liveness misses in a row that make the service degraded.
     pub misses: u32,
-    /// Between heartbeats.
-    pub heartbeat: Duration,
     /// How long an exit waits for the parameter to be written.
     pub flush: Duration,
 }
@@ -55,7 +53,6 @@ impl Default for Policy {
             probe_wait: (Duration::from_millis(100), seconds(2)),
             liveness: seconds(10),
             misses: 3,
-            heartbeat: seconds(300),
             flush: seconds(10),
         }
     }

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use secrecy::SecretString;
 use serde_json::json;
 
 use super::desired::{Desired, Source};
 use super::log::LogFile;
 use super::pull::{ImageReady, Images};
 use crate::docker::build::{BuildError, BuildRequest, build as build_image};
-use crate::docker::pull::PullError;
+use crate::docker::pull::{Credentials, PullError};
 use crate::github::{self, Archive, Limits, SourceError};
 use crate::redact::output::Tail;
 use crate::retry;
@@ -80,19 +79,13 @@ async fn build_archive(
 ) -> Result<ImageReady, Fault> {
     let commit = archive.commit().unwrap_or_default().to_owned();
     let labels = images.engine.build_labels(images.run, &spec(images, source, &commit));
-    let credentials: HashMap<String, (String, SecretString)> = desired
-        .logins
-        .iter()
-        .filter_map(|(host, login)| Some((host, login.as_ref().ok()?)))
-        .map(|(host, login)| (host.clone(), (login.username.clone(), login.password.clone())))
-        .collect();
     let request = BuildRequest {
         context: archive.context(),
         dockerfile: source.dockerfile.clone(),
         build_args: source.build_args.clone(),
         tag: tag(images, source, &commit),
         labels,
-        credentials,
+        credentials: logins(desired),
         redactor: images.progress.redactor.clone(),
         stall: crate::docker::build::STALL,
     };
@@ -104,7 +97,16 @@ async fn build_archive(
         tail.push(line);
     });
     let built = built.await.map_err(|error| fault(error).with_tail(tail.text()))?;
-    Ok(ImageReady { reference: built.id.clone(), id: built.id, digest: None, commit: Some(commit) })
+    let commit = Some(commit).filter(|commit| !commit.is_empty());
+    Ok(ImageReady { reference: built.id.clone(), id: built.id, digest: None, commit })
+}
+
+/// The logins that were had; a base image may come from any registry.
+fn logins(desired: &Desired) -> HashMap<String, Credentials> {
+    let had = |(host, login): (&String, &Result<Credentials, Fault>)| {
+        Some((host.clone(), login.as_ref().ok()?.clone()))
+    };
+    desired.logins.iter().filter_map(had).collect()
 }
 
 /// An image that was built from the same commit in the same way.
@@ -138,7 +140,9 @@ fn spec(images: &Images<'_>, source: &Source, commit: &str) -> String {
 fn tag(images: &Images<'_>, source: &Source, commit: &str) -> String {
     let spec = spec(images, source, commit);
     let short = |text: &str| text.get(..12).unwrap_or(text).to_owned();
-    format!("{}/build:{}-{}", images.engine.scope().name(), short(commit), short(&spec))
+    // An archive need not tell its commit, and a tag does not begin with a dash.
+    let commit = if commit.is_empty() { "unknown".to_owned() } else { short(commit) };
+    format!("{}/build:{commit}-{}", images.engine.scope().name(), short(&spec))
 }
 
 fn full_commit(reference: &str) -> Option<&str> {
@@ -174,7 +178,7 @@ impl From<SourceError> for Fault {
 
 fn fault(error: BuildError) -> Fault {
     let code = match &error {
-        BuildError::Base { message, .. } => Fault::from(PullError::from_words(message.clone())).code,
+        BuildError::Base { image, message } => Fault::from(PullError::from_words(message, image)).code,
         BuildError::Context(_) => Code::SourceCorrupt,
         BuildError::DiskFull(_) => Code::DiskFull,
         BuildError::NoBuildKit(_) => Code::DockerTooOld,

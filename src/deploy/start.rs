@@ -222,9 +222,8 @@ impl Swap<'_> {
 pub fn exit_fault(exit: ExitStatus, tail: &str, then: &str) -> Fault {
     let code =
         if exit.out_of_memory { Code::AppOomKilled } else { cause_in(tail).unwrap_or(Code::AppExited) };
-    let last = tail.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no output");
     // Nobody has a last word on a signal that kills at once.
-    let last = if exit.code == SIGKILLED { String::new() } else { format!(": {last}") };
+    let last = if exit.code == SIGKILLED { String::new() } else { format!(": {}", words::telling(tail)) };
     let memory = if exit.out_of_memory { ", out of memory" } else { "" };
     let message = format!("the application ended with exit code {}{memory}{then}{last}", exit.code);
     Fault::new(code, message).with_tail(tail)

@@ -11,7 +11,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Endpoint, Publish, Stage};
-use crate::status::Serving;
+use crate::status::{Code, Serving};
 
 const STATE: &str = "state.json";
 const KEY: &str = "spec.key";
@@ -30,7 +30,7 @@ pub struct State {
     /// Finished jobs by name: an HMAC of what each was made from.
     #[serde(default)]
     pub done: BTreeMap<String, String>,
-    /// Used-up tries by the HMAC of what was tried.
+    /// Used-up tries by the HMAC of what was tried, secrets included.
     #[serde(default)]
     pub tries: BTreeMap<String, Spent>,
 }
@@ -40,6 +40,8 @@ pub struct State {
 pub struct Spent {
     /// Tries used up.
     pub count: u32,
+    /// The last fault's code.
+    pub code: Code,
     /// The last fault's message, redacted.
     pub message: String,
 }

@@ -10,7 +10,9 @@ const WORDS: &[(&str, Code)] = &[
     ("exec: \"alembic\"", Code::MigrationCommandMissing),
     ("alembic: not found", Code::MigrationCommandMissing),
     ("alembic: command not found", Code::MigrationCommandMissing),
-    ("No module named alembic", Code::MigrationCommandMissing),
+    // python -m; a module that is missing inside the migration comes with quotes
+    ("python: No module named ", Code::MigrationCommandMissing),
+    ("python3: No module named ", Code::MigrationCommandMissing),
     // alembic 1.x
     ("Multiple head revisions are present", Code::MigrationMultipleHeads),
     ("Can't locate revision identified by", Code::MigrationRevisionUnknown),
@@ -61,21 +63,32 @@ fn missing_relation(output: &str) -> bool {
         .any(|rest| rest.split_once('"').is_some_and(|(_, after)| after.starts_with(" does not exist")))
 }
 
-/// The revisions that alembic moved through: before the first step and after
-/// the last, from `Running upgrade A -> B, message`. Before the first revision
-/// there is none, which alembic prints as nothing.
+/// The step that a line of alembic's tells: `Running upgrade A -> B, message`.
+/// Before the first revision there is none, which alembic prints as nothing.
 #[must_use]
-pub fn revisions<'a>(lines: impl Iterator<Item = &'a str>) -> Option<(Option<String>, String)> {
-    let mut moved: Option<(Option<String>, String)> = None;
-    for line in lines {
-        let Some((_, step)) = line.split_once("Running upgrade ") else { continue };
-        let Some((from, rest)) = step.split_once("-> ") else { continue };
-        let to = rest.split([',', ' ']).next().unwrap_or_default().trim().to_owned();
-        let from = Some(from.trim().to_owned()).filter(|from| !from.is_empty());
-        let first = moved.take().map_or(from, |(first, _)| first);
-        moved = Some((first, to));
-    }
-    moved
+pub fn step(line: &str) -> Option<(Option<String>, String)> {
+    let (_, step) = line.split_once("Running upgrade ")?;
+    let (from, rest) = step.split_once("-> ")?;
+    let to = rest.split([',', ' ']).next().unwrap_or_default();
+    let from = Some(from.trim().to_owned()).filter(|from| !from.is_empty());
+    Some((from, to.to_owned()))
+}
+
+/// The line of an output that says most about a failure: the last Python
+/// exception, else the last line that calls itself an error, else the last.
+#[must_use]
+pub fn telling(output: &str) -> &str {
+    let last = |holds: fn(&str) -> bool| output.lines().map(str::trim).rfind(|line| holds(line));
+    let error = || last(|line| ["ERROR:", "FATAL:", "FAILED:"].iter().any(|word| line.contains(word)));
+    let any = || last(|line| !line.is_empty());
+    last(is_exception).or_else(error).or_else(any).unwrap_or("no output")
+}
+
+/// `sqlalchemy.exc.OperationalError: …`, as Python ends a traceback.
+fn is_exception(line: &str) -> bool {
+    let name = line.split_once(':').map_or(line, |(name, _)| name);
+    let dotted = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b));
+    dotted && (name.ends_with("Error") || name.ends_with("Exception"))
 }
 
 #[cfg(test)]
@@ -83,17 +96,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn revisions_are_the_first_before_and_the_last_after() {
-        let lines = [
-            "INFO  [alembic.runtime.migration] Running upgrade  -> 1975ea83b712, create tasks",
-            "INFO  [alembic.runtime.migration] Running upgrade 1975ea83b712 -> ae1027a6acf, seed",
-        ];
-        assert_eq!(revisions(lines.into_iter()), Some((None, "ae1027a6acf".to_owned())));
-        assert_eq!(
-            revisions(lines[1..].iter().copied()),
-            Some((Some("1975ea83b712".to_owned()), "ae1027a6acf".to_owned()))
-        );
-        assert_eq!(revisions(["nothing to do"].into_iter()), None);
+    fn a_step_tells_the_revisions_on_both_sides() {
+        let line = "INFO  [alembic.runtime.migration] Running upgrade 1975ea83b712 -> ae1027a6acf, seed";
+        assert_eq!(step(line), Some((Some("1975ea83b712".to_owned()), "ae1027a6acf".to_owned())));
+        let first = "INFO  [alembic.runtime.migration] Running upgrade  -> 1975ea83b712, create tasks";
+        assert_eq!(step(first), Some((None, "1975ea83b712".to_owned())));
+        assert_eq!(step("INFO  [alembic.runtime.migration] Will assume transactional DDL."), None);
+    }
+
+    #[test]
+    fn the_telling_line_is_the_exception_and_not_what_follows_it() {
+        let sqlalchemy = "Traceback (most recent call last):\n  File \"env.py\", line 20\n\
+            sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection refused\n\
+            (Background on this error at: https://sqlalche.me/e/20/e3q8)";
+        assert!(telling(sqlalchemy).starts_with("sqlalchemy.exc.OperationalError: (psycopg"));
+        let psql =
+            "BEGIN\npsql:/job/check.sql:3: ERROR:  relation \"t\" does not exist\nLINE 1: SELECT\n    ^";
+        assert!(telling(psql).starts_with("psql:/job/check.sql:3: ERROR:"));
+        assert_eq!(telling("loading\nout of luck\n\n"), "out of luck");
+        assert_eq!(telling(" \n"), "no output");
     }
 
     #[test]

@@ -12,16 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::auth::DockerCredentials;
 use bollard::errors::Error as Bollard;
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 
 use self::transcript::Transcript;
 use super::error::chain;
+use super::pull::Credentials;
 use crate::redact::Redactor;
 
 /// Longest time without a sign of progress from either side.
@@ -49,8 +48,8 @@ pub struct BuildRequest<S> {
     pub tag: String,
     /// Labels of the image.
     pub labels: HashMap<String, String>,
-    /// User and password for each registry host that base images may come from.
-    pub credentials: HashMap<String, (String, SecretString)>,
+    /// Logins by the registry host that base images may come from.
+    pub credentials: HashMap<String, Credentials>,
     /// Masks secrets in the output and in errors.
     pub redactor: Redactor,
     /// Longest time without progress, [`STALL`] by policy.
@@ -134,7 +133,8 @@ where
         session: Some(format!("{:032x}", fastrand::u128(..))),
         ..BuildImageOptions::default()
     };
-    let credentials = request.credentials.into_iter().map(login).collect();
+    let credentials = request.credentials.into_iter();
+    let credentials = credentials.map(|(host, login)| (build_host(host), login.for_engine())).collect();
     let upload = Upload::default();
     let body = bollard::body_try_stream(upload.watch(request.context));
     let mut client = docker.clone();
@@ -164,17 +164,11 @@ where
     }
 }
 
-fn login((host, (user, password)): (String, (String, SecretString))) -> (String, DockerCredentials) {
-    let host = match host.as_str() {
+fn build_host(registry: String) -> String {
+    match registry.as_str() {
         "docker.io" | "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
-        _ => host,
-    };
-    let credentials = DockerCredentials {
-        username: Some(user),
-        password: Some(password.expose_secret().to_owned()),
-        ..DockerCredentials::default()
-    };
-    (host, credentials)
+        _ => registry,
+    }
 }
 
 fn failure(

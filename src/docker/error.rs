@@ -91,6 +91,8 @@ impl Error {
             Bollard::IOError { err } if err.kind() == std::io::ErrorKind::PermissionDenied => {
                 Self::Forbidden { message: err.to_string() }
             }
+            // The connection broke off inside an answer.
+            Bollard::IOError { err } => Self::Unavailable { message: err.to_string() },
             error @ (Bollard::HyperLegacyError { .. } | Bollard::HyperResponseError { .. }) => {
                 let message = chain(&error);
                 if message.contains("Permission denied") {

@@ -1,6 +1,7 @@
 //! What happens to the agent's containers, as the engine tells it. Exit codes
 //! come from here: by the time one inspects, Docker may have restarted the container.
 
+use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::models::EventMessage;
@@ -16,6 +17,13 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// Wait before the stream is opened again after the engine went away.
 const RECONNECT: Duration = Duration::from_secs(1);
+
+/// How far back a stream that is opened anew begins: events of several containers
+/// do not always come in the order of their times.
+const OVERLAP: Duration = Duration::from_secs(1);
+
+/// Events remembered so that none is told twice; as many as the engine itself keeps (moby `daemon/events`).
+const REMEMBERED: usize = 256;
 
 /// Something that happened to a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,23 +78,29 @@ impl Engine {
     }
 }
 
-/// `seen` is in nanoseconds: what was already told must not be told twice after opening anew.
-async fn forward(engine: Engine, sender: mpsc::Sender<Event>, mut seen: u128) {
+async fn forward(engine: Engine, sender: mpsc::Sender<Event>, begun: u128) {
+    let mut newest = begun;
+    let mut told: VecDeque<(u128, Event)> = VecDeque::new();
     loop {
+        let seen = newest.saturating_sub(OVERLAP.as_nanos()).max(begun);
         let mut filters = engine.scope.filter(Some(Role::App));
         filters.insert("type".to_owned(), vec!["container".to_owned()]);
         let since = Some(format!("{}.{:09}", seen / 1_000_000_000, seen % 1_000_000_000));
         let options = EventsOptions { since, until: None, filters: Some(filters) };
         let mut events = std::pin::pin!(engine.docker.events(Some(options)));
         while let Ok(Some(Ok(message))) = timeout(QUIET, events.next()).await {
-            let at = message.time_nano.and_then(|nano| u128::try_from(nano).ok()).unwrap_or(seen);
-            if at > seen {
-                seen = at;
-                if let Some(event) = translate(message)
-                    && sender.send(event).await.is_err()
-                {
-                    return;
-                }
+            let at = message.time_nano.and_then(|nano| u128::try_from(nano).ok()).unwrap_or(newest);
+            newest = newest.max(at);
+            let Some(event) = translate(message).map(|event| (at, event)) else { continue };
+            if told.contains(&event) {
+                continue;
+            }
+            if told.len() == REMEMBERED {
+                told.pop_front();
+            }
+            told.push_back(event.clone());
+            if sender.send(event.1).await.is_err() {
+                return;
             }
         }
         if sender.is_closed() {

@@ -42,25 +42,13 @@ impl Engine {
         }
     }
 
-    /// Whether the image runs on this engine; an image that does not say runs anywhere.
-    #[must_use]
-    pub fn runs_here(&self, image: &LocalImage) -> bool {
-        image.architecture.is_empty() || image.architecture == self.architecture
-    }
-
-    /// The engine's architecture.
-    #[must_use]
-    pub fn architecture(&self) -> &str {
-        &self.architecture
-    }
-
     /// Ids of the images that this agent built.
     ///
     /// # Errors
     /// Whatever the engine says.
     pub async fn built_images(&self) -> Result<Vec<String>, Error> {
         let mut filters = self.scope.filter(None);
-        filters.entry("label".to_owned()).or_default().push(format!("{}=build", ROLE));
+        filters.entry("label".to_owned()).or_default().push(format!("{ROLE}=build"));
         let options = ListImagesOptions { filters: Some(filters), ..ListImagesOptions::default() };
         let images = bounded("list images", self.docker.list_images(Some(options))).await?;
         Ok(images.into_iter().map(|image| image.id).collect())

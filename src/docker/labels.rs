@@ -4,8 +4,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use bollard::BollardRequest;
-
 /// Default state folder; an agent with another one is another agent.
 const DEFAULT_STATE: &str = "/var/lib/preview-agent";
 
@@ -78,16 +76,4 @@ impl Scope {
         labels.extend(role.map(|role| format!("{ROLE}={}", role.name())));
         HashMap::from([("label".to_owned(), labels)])
     }
-}
-
-/// bollard encodes credentials in standard base64, the engine reads base64url
-/// (moby `pkg/authconfig`) and pulls anonymously, silently, when it cannot.
-pub(super) fn url_safe_registry_auth(mut request: BollardRequest) -> BollardRequest {
-    if let Some(value) = request.headers_mut().get_mut("x-registry-auth") {
-        let safe = value.to_str().map(|text| text.replace('+', "-").replace('/', "_").parse());
-        if let Ok(Ok(safe)) = safe {
-            *value = safe;
-        }
-    }
-    request
 }

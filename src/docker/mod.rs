@@ -27,6 +27,12 @@ pub use labels::{Role, Scope};
 /// Deadline of a plain request. Removing a large container on a slow disk takes seconds.
 const REQUEST: Duration = Duration::from_secs(60);
 
+/// Longest time for the first answer: an engine that accepts and says nothing is not up.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Between tries to connect.
+const RECONNECT: Duration = Duration::from_millis(250);
+
 /// Docker Engine 20.10 speaks API 1.41; older ones lack BuildKit by default.
 const OLDEST_API: (u32, u32) = (1, 41);
 
@@ -39,34 +45,44 @@ pub struct Engine {
     architecture: String,
 }
 
+/// Where the engine listens: the socket that `DOCKER_HOST` names, else the usual one.
+#[must_use]
+pub fn socket_from_env() -> String {
+    let host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+    host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned())
+}
+
 impl Engine {
-    /// Connects to the socket that `DOCKER_HOST` names, else `/var/run/docker.sock`,
-    /// trying again until the engine answers or `patience` is over: at boot it comes up beside us.
+    /// Connects to a unix socket (a path, or `unix://` and a path), trying again until the
+    /// engine answers or `patience` is over: at boot it comes up beside us.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Forbidden`] or [`Error::TooOld`].
-    pub async fn connect(scope: Scope, patience: Duration) -> Result<Self, Error> {
+    /// [`Error::Unavailable`], [`Error::Forbidden`] or [`Error::TooOld`]; at the latest 10 s
+    /// after `patience` is over.
+    pub async fn connect(socket: &str, scope: Scope, patience: Duration) -> Result<Self, Error> {
+        if !socket.starts_with("unix://") && !socket.starts_with('/') {
+            return Err(Error::Unavailable {
+                message: format!("{socket} (DOCKER_HOST) is not a unix socket"),
+            });
+        }
         let end = Instant::now() + patience;
         loop {
-            match Self::try_connect(&scope).await {
-                Err(Error::Unavailable { .. }) if Instant::now() < end => {
-                    sleep(Duration::from_millis(250)).await;
-                }
+            let tried = timeout(ANSWER, Self::try_connect(socket, &scope)).await.unwrap_or_else(|_| {
+                let seconds = ANSWER.as_secs();
+                Err(Error::Unavailable { message: format!("{socket} is silent for {seconds} s") })
+            });
+            match tried {
+                Err(Error::Unavailable { .. }) if Instant::now() + RECONNECT < end => sleep(RECONNECT).await,
                 result => return result,
             }
         }
     }
 
-    async fn try_connect(scope: &Scope) -> Result<Self, Error> {
+    async fn try_connect(socket: &str, scope: &Scope) -> Result<Self, Error> {
         let what = "connect to Docker";
-        let host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
-        let socket = host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
-        if !socket.starts_with("unix://") && !socket.starts_with('/') {
-            return Err(Error::Unavailable { message: format!("DOCKER_HOST={socket} is not a unix socket") });
-        }
-        let docker = Docker::connect_with_unix(&socket, REQUEST.as_secs(), API_DEFAULT_VERSION)
+        let docker = Docker::connect_with_unix(socket, REQUEST.as_secs(), API_DEFAULT_VERSION)
             .map_err(|error| Error::from_bollard(what, error))?
-            .with_request_modifier(labels::url_safe_registry_auth);
+            .with_request_modifier(pull::url_safe_registry_auth);
         let version = bounded(what, docker.version()).await?;
         let api = version.api_version.unwrap_or_default();
         if parse_version(&api).is_some_and(|api| api < OLDEST_API) {

@@ -31,18 +31,6 @@ impl Engine {
         Ok(created.id)
     }
 
-    /// Removes the agent's network if there is one.
-    ///
-    /// # Errors
-    /// Whatever the engine says, for example that containers still use it.
-    pub async fn remove_network(&self) -> Result<(), Error> {
-        let name = self.scope.name();
-        if let Some(id) = self.find_network(&name).await? {
-            bounded(&format!("remove the network {name}"), self.docker.remove_network(&id)).await?;
-        }
-        Ok(())
-    }
-
     async fn find_network(&self, name: &str) -> Result<Option<String>, Error> {
         let options = ListNetworksOptions { filters: Some(self.scope.filter(None)) };
         let networks = bounded("list networks", self.docker.list_networks(Some(options))).await?;

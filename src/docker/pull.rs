@@ -1,8 +1,11 @@
-//! Pulling an image, and what the engine's words about a failure mean.
+//! Pulling an image.
+
+mod words;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bollard::BollardRequest;
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt as _;
@@ -13,6 +16,9 @@ use super::error::chain;
 use super::{Engine, Error, LocalImage};
 use crate::config::ImageReference;
 
+/// Layers whose progress is counted; an image has at most 127 (overlay2's limit).
+const LAYERS_MAX: usize = 1024;
+
 /// A login for one registry.
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -20,6 +26,17 @@ pub struct Credentials {
     pub username: String,
     /// Password or token.
     pub password: SecretString,
+}
+
+impl Credentials {
+    /// The login as the client takes it.
+    pub(super) fn for_engine(&self) -> DockerCredentials {
+        DockerCredentials {
+            username: Some(self.username.clone()),
+            password: Some(self.password.expose_secret().to_owned()),
+            ..DockerCredentials::default()
+        }
+    }
 }
 
 /// Bytes of all layers seen so far.
@@ -70,77 +87,25 @@ impl PullError {
     /// Whether the same pull may succeed later.
     #[must_use]
     pub fn retryable(&self) -> bool {
-        matches!(self, Self::Throttled(_) | Self::Unreachable(_) | Self::Stalled(_) | Self::Failed(_))
-    }
-
-    /// What a failure's words mean. Engines and BuildKit answer with different statuses, so
-    /// the words decide; rows are in order, the first that matches holds.
-    #[must_use]
-    pub fn from_words(words: String) -> Self {
-        let lower = words.to_lowercase();
-        for (meaning, texts) in WORDS {
-            if texts.iter().any(|text| lower.contains(text)) {
-                return meaning(words);
-            }
+        match self {
+            Self::Throttled(_) | Self::Unreachable(_) | Self::Stalled(_) | Self::Failed(_) => true,
+            // The engine is started again by systemd, after an upgrade for example.
+            Self::Engine(error) => matches!(error, Error::Unavailable { .. }),
+            Self::Denied(_)
+            | Self::NotFound(_)
+            | Self::Architecture(_)
+            | Self::DiskFull(_)
+            | Self::BadName(_) => false,
         }
-        Self::Failed(words)
     }
 }
 
-/// A meaning and the words that have it.
-type Row = (fn(String) -> PullError, &'static [&'static str]);
-
-/// Words of Docker 20.10 to 29 and of GHCR, ECR and distribution, lower case.
-const WORDS: &[Row] = &[
-    (PullError::DiskFull, &["no space left on device"]),
-    (PullError::Throttled, &["toomanyrequests", "too many requests", "rate exceeded"]),
-    // GHCR says this in an incident of its own; a wrong token is "denied".
-    (PullError::Unreachable, &["user cannot be authenticated with the token provided"]),
-    (
-        PullError::Architecture,
-        &["no matching manifest for", "does not match the specified platform", "no match for platform"],
-    ),
-    (PullError::BadName, &["invalid reference format", "invalid repository name", "repository name must be"]),
-    (PullError::NotFound, &["manifest unknown", "name unknown", "manifest for", "not found: manifest"]),
-    (
-        PullError::Denied,
-        &[
-            "denied",
-            "unauthorized",
-            "no basic auth credentials",
-            "authentication required",
-            "403 forbidden",
-            "401 unauthorized",
-            "authorization token has expired",
-        ],
-    ),
-    (PullError::NotFound, &["not found", "404"]),
-    (
-        PullError::Unreachable,
-        &[
-            "no such host",
-            "connection refused",
-            "connection reset",
-            "i/o timeout",
-            "timeout exceeded",
-            "tls handshake",
-            "network is unreachable",
-            "no route to host",
-            "server misbehaving",
-            "unexpected http status: 5",
-            "unexpected status",
-            "502 bad gateway",
-            "503 service unavailable",
-            "504 gateway",
-            "500 internal server error",
-            "x509",
-            "eof",
-        ],
-    ),
-];
-
 impl Engine {
-    /// Pulls an image once, telling its progress, and returns it as it lies on this host.
+    /// Pulls an image once, telling its progress, and returns it as it lies on this host,
+    /// with the digest that the reference stood for.
+    ///
+    /// One line of the engine's answer is held in memory whole, however long it is: the client
+    /// offers no bound for it, and the engine is trusted with root anyway.
     ///
     /// # Errors
     /// [`PullError`] by meaning; [`PullError::Stalled`] after `stall` without a sign.
@@ -151,6 +116,7 @@ impl Engine {
         stall: Duration,
         mut on_progress: impl FnMut(Progress),
     ) -> Result<(LocalImage, Option<String>), PullError> {
+        let image_name = image.to_string();
         let reference = image.digest().or(image.tag()).unwrap_or("latest").to_owned();
         let options = CreateImageOptions {
             from_image: Some(image.name()),
@@ -158,37 +124,49 @@ impl Engine {
             ..CreateImageOptions::default()
         };
         let login = credentials.map(|login| DockerCredentials {
-            username: Some(login.username.clone()),
-            password: Some(login.password.expose_secret().to_owned()),
             serveraddress: Some(image.registry().to_owned()),
-            ..DockerCredentials::default()
+            ..login.for_engine()
         });
         let mut lines = std::pin::pin!(self.docker.create_image(Some(options), None, login));
         let mut layers: HashMap<String, Progress> = HashMap::new();
         let mut digest = None;
+        let mut finished = false;
         while let Some(line) = timeout(stall, lines.next()).await.map_err(|_| PullError::Stalled(stall))? {
-            let line = line.map_err(classify)?;
+            let line = line.map_err(|error| classify(error, &image_name))?;
             let status = line.status.unwrap_or_default();
             if let Some(text) = status.strip_prefix("Digest: ") {
                 digest = Some(text.trim().to_owned());
             }
-            if let (Some(id), true) = (line.id, status == "Downloading") {
-                let detail = line.progress_detail.unwrap_or_default();
-                let count = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+            finished |= status.starts_with("Status: ");
+            let Some(id) = line.id else { continue };
+            match status.as_str() {
                 // A hostile stream may name layers without end; real images have at most 127.
-                if layers.len() < 1024 {
-                    layers.insert(id, Progress { bytes: count(detail.current), total: count(detail.total) });
+                "Downloading" if layers.len() < LAYERS_MAX || layers.contains_key(&id) => {
+                    let detail = line.progress_detail.unwrap_or_default();
+                    let count = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+                    let layer = Progress { bytes: count(detail.current), total: count(detail.total) };
+                    layers.insert(id, layer);
                 }
-                on_progress(layers.values().fold(Progress::default(), |sum, layer| Progress {
-                    bytes: sum.bytes.saturating_add(layer.bytes),
-                    total: sum.total.saturating_add(layer.total),
-                }));
+                "Download complete" => {
+                    layers.entry(id).and_modify(|layer| layer.bytes = layer.bytes.max(layer.total));
+                }
+                _ => continue,
             }
+            on_progress(layers.values().fold(Progress::default(), |sum, layer| Progress {
+                bytes: sum.bytes.saturating_add(layer.bytes),
+                total: sum.total.saturating_add(layer.total),
+            }));
         }
-        // A stream that ended early looks like success: only the image itself proves it.
-        let image_name = image.to_string();
+        // A stream that ended early looks like one that ended well, and behind a tag there may lie
+        // an older image: the engine's last words and the image itself prove it together.
+        if !finished {
+            return Err(PullError::Failed(format!("the pull of {image_name} broke off")));
+        }
         match self.local_image(&image_name).await? {
-            Some(local) if self.runs_here(&local) => Ok((local, digest)),
+            // An image that does not say runs anywhere.
+            Some(local) if local.architecture.is_empty() || local.architecture == self.architecture => {
+                Ok((local, digest))
+            }
             Some(local) => Err(PullError::Architecture(format!(
                 "{image_name} is built for {}, this host is {}",
                 local.architecture, self.architecture
@@ -198,11 +176,11 @@ impl Engine {
     }
 }
 
-fn classify(error: bollard::errors::Error) -> PullError {
+fn classify(error: bollard::errors::Error, image: &str) -> PullError {
     use bollard::errors::Error as Bollard;
     match error {
-        Bollard::DockerResponseServerError { message, .. } => PullError::from_words(message),
-        Bollard::DockerStreamError { error } => PullError::from_words(error),
+        Bollard::DockerResponseServerError { message, .. } => PullError::from_words(&message, image),
+        Bollard::DockerStreamError { error } => PullError::from_words(&error, image),
         // The engine sends nothing, headers included, before the registry has answered it.
         Bollard::RequestTimeoutError => PullError::Stalled(super::REQUEST),
         Bollard::JsonDataError { .. } | Bollard::JsonSerdeError { .. } => {
@@ -210,4 +188,16 @@ fn classify(error: bollard::errors::Error) -> PullError {
         }
         other => PullError::Engine(Error::from_bollard("pull the image", other)),
     }
+}
+
+/// bollard encodes credentials in standard base64, the engine reads base64url
+/// (moby `pkg/authconfig`) and pulls anonymously, silently, when it cannot.
+pub(super) fn url_safe_registry_auth(mut request: BollardRequest) -> BollardRequest {
+    if let Some(value) = request.headers_mut().get_mut("x-registry-auth") {
+        let safe = value.to_str().map(|text| text.replace('+', "-").replace('/', "_").parse());
+        if let Ok(Ok(safe)) = safe {
+            *value = safe;
+        }
+    }
+    request
 }

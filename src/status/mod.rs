@@ -2,7 +2,7 @@
 //!
 //! The [`Reporter`] is the one way in: a change to the [`Document`] becomes
 //! bytes once (verdict, redaction, [`fit`]) and the same bytes go to the
-//! [`file`], from there to the SSM [`parameter`], and the verdict to [`systemd`].
+//! [`file`](mod@file), from there to the SSM [`parameter`], and the verdict to [`systemd`].
 
 pub mod document;
 pub mod facts;

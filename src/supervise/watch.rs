@@ -53,7 +53,7 @@ impl Watch {
     pub(super) fn new(agent: &Agent) -> Option<Self> {
         let good = agent.store.state().last_good.clone()?;
         let engine = agent.engine.clone()?;
-        let prober = Prober::new(good.watched.publish, &agent.policy)
+        let prober = Prober::new(good.watched.publish, &agent.policy, &agent.redactor)
             .inspect_err(|fault| tracing::error!(message = %fault.message, "the application is not watched"))
             .ok()?;
         Some(Self {

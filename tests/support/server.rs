@@ -2,22 +2,38 @@
 //! async tests and child processes can all talk to it.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use axum::Router;
 use tokio::sync::oneshot;
 
-/// A server on a loopback port of its own; stopped and its thread joined on drop.
+/// Where a server listens.
+#[derive(Clone)]
+enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A server on a loopback port or a socket of its own; stopped and its thread joined on drop.
 pub struct Server {
     router: Router,
-    address: SocketAddr,
+    address: Address,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Server {
     /// Listens once this returns.
     pub fn start(router: Router) -> Self {
-        let address = (Ipv4Addr::LOCALHOST, 0).into();
+        Self::at(router, Address::Tcp((Ipv4Addr::LOCALHOST, 0).into()))
+    }
+
+    /// Listens on a unix socket once this returns.
+    pub fn start_unix(router: Router, path: PathBuf) -> Self {
+        Self::at(router, Address::Unix(path))
+    }
+
+    fn at(router: Router, address: Address) -> Self {
         let mut server = Self { router, address, running: None };
         server.restart();
         server
@@ -25,7 +41,10 @@ impl Server {
 
     /// As in `http://127.0.0.1:40123`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match &self.address {
+            Address::Tcp(address) => format!("http://{address}"),
+            Address::Unix(path) => format!("unix://{}", path.display()),
+        }
     }
 
     /// Closes every connection and refuses new ones.
@@ -33,21 +52,36 @@ impl Server {
         if let Some((stop, thread)) = self.running.take() {
             stop.send(()).unwrap();
             thread.join().unwrap();
+            if let Address::Unix(path) = &self.address {
+                std::fs::remove_file(path).unwrap();
+            }
         }
     }
 
-    /// Listens again, on the same port.
+    /// Listens again, at the same address.
     pub fn restart(&mut self) {
-        let (router, address) = (self.router.clone(), self.address);
+        let (router, address) = (self.router.clone(), self.address.clone());
         let (stop, stopped) = oneshot::channel();
         let (listening, is_listening) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-                listening.send(listener.local_addr().unwrap()).unwrap();
+                let serve = async {
+                    match address {
+                        Address::Tcp(address) => {
+                            let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+                            listening.send(Address::Tcp(listener.local_addr().unwrap())).unwrap();
+                            axum::serve(listener, router).await.unwrap();
+                        }
+                        Address::Unix(path) => {
+                            let listener = tokio::net::UnixListener::bind(&path).unwrap();
+                            listening.send(Address::Unix(path)).unwrap();
+                            axum::serve(listener, router).await.unwrap();
+                        }
+                    }
+                };
                 tokio::select! {
-                    served = axum::serve(listener, router) => served.unwrap(),
+                    () = serve => {}
                     _ = stopped => {}
                 }
             });

@@ -48,6 +48,30 @@ pub struct Ran {
     pub status: Value,
 }
 
+impl Ran {
+    /// The run's phase with this name: its state.
+    pub fn phase(&self, name: &str) -> &str {
+        let phases = self.status["phases"].as_array().unwrap();
+        phases.iter().find(|phase| phase["name"] == name).unwrap()["state"].as_str().unwrap()
+    }
+
+    /// The run failed with this fault.
+    #[track_caller]
+    pub fn failed_with(&self, code: &str) -> &Value {
+        let fault = &self.status["fault"];
+        assert_eq!(fault["code"], code, "{} {}", self.status, self.stderr);
+        assert_eq!((self.code, &self.status["run"]["outcome"]), (Some(1), &"failed".into()));
+        assert!(!fault["hint"].as_str().unwrap().is_empty());
+        fault
+    }
+
+    #[track_caller]
+    pub fn is_ready(&self) {
+        assert_eq!(self.status["run"]["outcome"], "ready", "{} {}", self.status, self.stderr);
+        assert_eq!(self.code, Some(0));
+    }
+}
+
 impl World {
     /// A world with an empty database of its own.
     pub fn new() -> Self {
@@ -123,6 +147,31 @@ impl World {
              password: {{ ssm: /test/database-password }}\n",
             self.database
         )
+    }
+
+    /// A file that the test gives to the agent, not searched for canaries; its path.
+    pub fn given(&self, name: &str, content: &str) -> PathBuf {
+        let folder = self.path("given");
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// How often a job's container, or the migration's, has run.
+    pub fn times_run(&self, job: &str) -> usize {
+        let log = fs::read_to_string(self.path("state/migrate.log")).unwrap_or_default();
+        log.lines().filter(|line| line.starts_with(&format!("--- {job} in run "))).count()
+    }
+
+    /// Everything of the agent's in the engine: containers, networks, images.
+    pub fn in_docker(&self) -> Vec<String> {
+        let filter = self.scope_filter();
+        let lists = [["ps", "-aq"].as_slice(), &["network", "ls", "-q"], &["images", "-q"]];
+        lists
+            .iter()
+            .flat_map(|list| lines(&docker(&[list, ["--filter", &filter].as_slice()].concat())))
+            .collect()
     }
 
     /// A query on the world's database; rows as psql prints them, unaligned.
@@ -299,7 +348,14 @@ impl Drop for World {
         for image in &self.images {
             docker(&["rmi", "-f", image]);
         }
-        psql("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database));
+        let dropped =
+            psql_command("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database))
+                .output();
+        // A second panic would end the whole test binary and hide the first.
+        assert!(
+            std::thread::panicking() || dropped.unwrap().status.success(),
+            "the database was not dropped"
+        );
     }
 }
 
@@ -449,25 +505,28 @@ pub fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn psql(database: &str, query: &str) -> String {
+fn psql_command(database: &str, query: &str) -> Command {
     let peers = peers();
-    let output = Command::new(Path::new(&peers.postgres_bin).join("psql"))
+    let mut command = Command::new(Path::new(&peers.postgres_bin).join("psql"));
+    command
+        .args(["-qAt", "-v", "ON_ERROR_STOP=1", "-h", &peers.postgres_host])
         .args([
-            "-qAt",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            &peers.postgres_host,
             "-p",
             &peers.postgres_port.to_string(),
+            "-U",
+            &peers.postgres_user,
+            "-d",
+            database,
+            "-c",
+            query,
         ])
-        .args(["-U", &peers.postgres_user, "-d", database, "-c", query])
-        .env("PGPASSWORD", &peers.postgres_password)
-        .output()
-        .unwrap();
-    let mut stderr = String::new();
-    output.stderr.as_slice().read_to_string(&mut stderr).unwrap();
-    assert!(output.status.success(), "{query}: {stderr}");
+        .env("PGPASSWORD", &peers.postgres_password);
+    command
+}
+
+fn psql(database: &str, query: &str) -> String {
+    let output = psql_command(database, query).output().unwrap();
+    assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
