@@ -142,16 +142,30 @@ fn what_still_serves_is_watched_during_a_run_as_well() {
     // A migration of another kind holds the second run up for as long as the test needs.
     let migrate = "migrate:\n  command: [sh, -c, 'until [ -e /tmp/go ]; do sleep 0.1; done']\n";
     agent.reload(&world.config("v2", migrate));
-    agent.wait_for("running migration", |_| world.containers("migrate").len() == 1);
+    let migration = world.running_migration();
     docker(&["kill", &app]);
     let status = agent.wait_for("service down", down);
     assert_eq!(status["run"]["outcome"], "in_progress");
     assert!(cause(&status).contains("exit code 137"), "{status}");
-    support::world::eventually("the migration runs", || {
-        docker(&["exec", &world.containers("migrate")[0], "touch", "/tmp/go"]);
-        world.containers("migrate").is_empty()
-            || docker(&["exec", &world.containers("migrate")[0], "ls", "/tmp/go"]) == "/tmp/go"
-    });
+    docker(&["exec", &migration, "touch", "/tmp/go"]);
     let status = agent.wait_for_end_of_run(2);
     assert_eq!((&status["run"]["outcome"], up(&status)), (&"ready".into(), true), "{status}");
+}
+
+#[test]
+fn secrets_that_this_process_never_read_are_masked_in_the_tail_as_well() {
+    let world = World::new();
+    let serve = "echo the dsn is $SENTRY_DSN; exec uvicorn app.main:app --host 0.0.0.0 --port 8000";
+    let config = world.config("good", &world.app(&format!("  command: [sh, -c, {serve:?}]\n")));
+    let mut agent = world.start(&config);
+    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    agent.stop();
+    world.ssm.deny("/test/dsn");
+    let mut agent = world.start(&config);
+    let status = agent.wait_for_end_of_run(2);
+    assert!(status["notes"][0].as_str().unwrap().contains("parameter_denied"), "{status}");
+    docker(&["kill", &world.app_container()]);
+    // Every status that is read is searched for the canaries.
+    let status = agent.wait_for("service down", down);
+    assert!(status["service"]["cause"]["tail"].as_str().unwrap().contains("the dsn is "), "{status}");
 }

@@ -1,7 +1,7 @@
 //! The status on its way out while the agent runs: the parameter, systemd,
 //! and that neither can hold a deployment up.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod support;
 
@@ -150,11 +150,6 @@ fn a_second_run_on_a_converged_machine_is_quick() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!((recording.of("app"), recording.of("migrate")), (vec![], vec![]));
     let phases = &ran.status["phases"];
-    writeln_to_stderr(&format!("a second run took {took:?}: {phases}"));
+    eprintln!("a second run took {took:?}: {phases}");
     assert_eq!(docker(&["inspect", "--format", "{{.State.Running}}", &world.app_container()]), "true");
-}
-
-fn writeln_to_stderr(line: &str) {
-    use std::io::Write as _;
-    writeln!(std::io::stderr(), "{line}").unwrap();
 }

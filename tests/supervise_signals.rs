@@ -18,13 +18,6 @@ fn held(world: &World) -> String {
     format!("migrate:\n  command: [sh, -c, {HELD:?}]\n")
 }
 
-fn wait_for_migration(world: &World) -> String {
-    let running =
-        || docker(&["inspect", "--format", "{{.State.Running}}", &world.containers("migrate").join(" ")]);
-    eventually("a running migration", || running() == "true");
-    world.containers("migrate").remove(0)
-}
-
 fn let_go(migration: &str) {
     docker(&["exec", migration, "touch", "/tmp/go"]);
 }
@@ -42,7 +35,7 @@ fn reloads_during_a_migration_wait_for_it_and_the_newest_wins() {
     let world = World::new();
     let recording = world.record();
     let mut agent = world.start(&world.config("good", &held(&world)));
-    let migration = wait_for_migration(&world);
+    let migration = world.running_migration();
     let reread = |times: usize| {
         eventually("the reload is taken", || {
             agent.stderr().matches("the configuration was read again").count() == times
@@ -89,7 +82,7 @@ fn a_migration_outlives_the_agents_crash_and_is_adopted() {
     let recording = world.record();
     let config = world.config("good", &held(&world));
     let agent = world.start(&config);
-    let migration = wait_for_migration(&world);
+    let migration = world.running_migration();
     agent.crash();
     assert!(running(&migration));
     let mut agent = world.start(&config);
@@ -111,7 +104,7 @@ fn sigterm_in_a_migration_leaves_it_running_and_the_next_start_adopts_it() {
     let recording = world.record();
     let config = world.config("good", &held(&world));
     let agent = world.start(&config);
-    let migration = wait_for_migration(&world);
+    let migration = world.running_migration();
     assert_eq!(agent.stop(), Some(0));
     let status = world.status().unwrap();
     assert_eq!(outcome(&status), "failed", "{status}");
@@ -160,6 +153,13 @@ fn sigterm_in_the_swap_leaves_the_old_app_serving() {
     assert_eq!((outcome(&status), &status["fault"]["code"]), ("failed", &"interrupted".into()), "{status}");
     assert_eq!(status["service"]["state"], "unwatched", "{status}");
     assert_eq!(world.app_container(), old, "the successor is gone");
+    // Docker goes on stopping what it was asked to stop: only a start after that proves anything.
+    let after_its_end = || {
+        let events = recording.of("app");
+        let died = events.iter().position(|event| *event == ("die".to_owned(), old.clone()));
+        died.is_some_and(|died| events[died..].contains(&("start".to_owned(), old.clone())))
+    };
+    eventually("the old app is started again", after_its_end);
     assert!(running(&old));
 }
 

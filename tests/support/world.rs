@@ -251,6 +251,24 @@ impl World {
         }
     }
 
+    /// Waits until a job or the migration runs, and returns its container's id.
+    pub fn running_migration(&self) -> String {
+        let scope = self.scope_filter();
+        let running = || {
+            docker(&[
+                "ps",
+                "-q",
+                "--no-trunc",
+                "--filter",
+                &scope,
+                "--filter",
+                "label=preview-agent.role=migrate",
+            ])
+        };
+        eventually("a running migration", || !running().is_empty());
+        running()
+    }
+
     /// Writes down what happens to the agent's containers from now on.
     pub fn record(&self) -> Recording {
         let path = self.path(&format!("events-{:08x}", fastrand::u32(..)));
