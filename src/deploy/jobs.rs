@@ -10,6 +10,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::{sleep, timeout};
 
 use super::desired::{Desired, Job};
+use super::judge::{Ended, Moved, command_missing, judge, used_up};
 use super::log::{self, LogFile};
 use super::phase::Progress;
 use super::policy::Policy;
@@ -20,10 +21,6 @@ use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role,
 use crate::redact::output::{Lines, Tail};
 use crate::retry::{self, GaveUp, Verdict};
 use crate::status::{Code, Fault, PhaseName};
-
-/// The revisions before the first step of a migration and after its last.
-/// Before the very first revision there is none.
-pub type Moved = (Option<String>, String);
 
 /// Every job is done; the application may start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,13 +70,6 @@ struct Attempt<'a> {
     tried: &'a str,
     /// From 1, tries before a restart included.
     number: u32,
-}
-
-/// One try's end.
-struct Ended {
-    exit: ExitStatus,
-    tail: Tail,
-    moved: Option<Moved>,
 }
 
 impl Jobs<'_> {
@@ -159,7 +149,8 @@ impl Jobs<'_> {
         };
         let result = match timeout(job.timeout, self.observe(&id, job)).await {
             Ok(Ok(ended)) => judge(job, ended),
-            Ok(Err(error)) => return Err(Verdict::Again(error.into())),
+            // It may still run, and there is never a second one: the next run adopts it.
+            Ok(Err(error)) => return Err(Verdict::Final(error.into())),
             Err(_) => Err(Verdict::Final(self.too_slow(&id, job).await)),
         };
         // The result is stored before its evidence goes: a crash between repeats nothing.
@@ -281,41 +272,4 @@ impl Jobs<'_> {
         let message = format!("{} did not end within {} s and was stopped", job.name, job.timeout.as_secs());
         Fault::new(Code::MigrationTimeout, message).with_tail(tail.text())
     }
-}
-
-fn used_up(spent: &Spent) -> Fault {
-    let message =
-        format!("all {} tries were used before the agent was restarted: {}", spent.count, spent.message);
-    Fault::new(spent.code, message).after(spent.count)
-}
-
-/// What a job's end means.
-fn judge(job: &Job, ended: Ended) -> Result<Option<Moved>, Verdict<Fault>> {
-    let Ended { exit, tail, moved } = ended;
-    if exit.code == 0 && !exit.out_of_memory {
-        return Ok(moved);
-    }
-    let text = tail.text();
-    let meaning = match words::meaning(&text) {
-        // What a shell ends with when a command is not there (POSIX, section 2.8.2).
-        None if exit.code == 127 => Some(Code::MigrationCommandMissing),
-        meaning => meaning,
-    };
-    let code = match meaning {
-        _ if exit.out_of_memory => Code::AppOomKilled,
-        Some(Code::MigrationCommandMissing) => command_missing(job),
-        Some(code) => code,
-        None => job_code(job),
-    };
-    let message = format!("{} ended with exit code {}: {}", job.name, exit.code, words::telling(&text));
-    let fault = Fault::new(code, message).with_tail(text);
-    if meaning.is_some_and(words::is_final) { Err(Verdict::Final(fault)) } else { Err(Verdict::Again(fault)) }
-}
-
-fn job_code(job: &Job) -> Code {
-    if job.name == "migrate" { Code::MigrationFailed } else { Code::JobFailed }
-}
-
-fn command_missing(job: &Job) -> Code {
-    if job.name == "migrate" { Code::MigrationCommandMissing } else { Code::JobFailed }
 }

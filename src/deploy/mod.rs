@@ -12,6 +12,7 @@ mod fault;
 pub mod health;
 mod image;
 mod jobs;
+mod judge;
 pub mod log;
 mod migrate;
 mod phase;
