@@ -83,3 +83,11 @@ images_forget() {
   remove_build_cache "$PEERS/build-cache" regular
   if hub_reachable; then docker rmi "$HUB_PYTHON" "$HUB_PSQL"; fi
 }
+
+# pulled_images_forget: what tests and demo made the engine pull from the registry of this checkout.
+pulled_images_forget() {
+  local host images
+  host=$(registry_host)
+  mapfile -t images < <(docker images --format '{{.Repository}} {{.ID}}' | awk -v host="$host/" 'index($1, host) == 1 { print $2 }' | sort -u)
+  ((${#images[@]} == 0)) || docker rmi --force "${images[@]}" >/dev/null 2>&1 || say "some pulled images are in use and stay"
+}
