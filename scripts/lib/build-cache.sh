@@ -2,8 +2,15 @@
 # What BuildKit keeps of our builds. Its records hold on to layers, and a pull of an image whose
 # layers are there proves nothing.
 
-# build_cache: every record's id and type, sorted.
-build_cache() { docker system df -v --format '{{range .BuildCache}}{{println .ID .CacheType}}{{end}}' | sort; }
+# build_cache: every record's id and type, sorted. The engine answers one such question at a time.
+build_cache() {
+  local try
+  for try in {1..20}; do
+    docker system df -v --format '{{range .BuildCache}}{{println .ID .CacheType}}{{end}}' | sort && return
+    ((try == 20)) || sleep 1
+  done
+  die "docker system df does not answer"
+}
 
 # remove_build_cache FILE [TYPE]: removes the records listed in FILE, only those of one type if named.
 # A record goes only after all that were built upon it, so this passes until nothing more goes.

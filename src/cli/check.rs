@@ -1,6 +1,7 @@
 //! `agent check`: reads the configuration and touches nothing.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{CONFIG_FILE, exit};
@@ -82,8 +83,9 @@ fn summary(config: &Config) -> String {
         (
             "app",
             format!(
-                "port {}, published at {}:{}",
-                config.app.port, config.app.publish.ip, config.app.publish.port
+                "port {}, published at {}",
+                config.app.port,
+                SocketAddr::new(config.app.publish.ip, config.app.publish.port)
             ),
         ),
         ("health", stages),

@@ -75,8 +75,8 @@ Exit status:
   1   failed: the last run failed, or the service is degraded or down
   2   the command line is wrong
   3   a run is in progress
-  4   there is no agent, or its status has expired
-  75  may work later, for example because another agent runs
+  4   there is no agent, it was stopped, or its status has expired
+  75  may work later: another agent runs, or the state folder cannot be used
   77  permission denied
   78  the configuration is wrong
 
@@ -90,6 +90,8 @@ Environment:
   STATE_DIRECTORY     folder of what survives a reboot; systemd sets it
   NOTIFY_SOCKET, WATCHDOG_USEC, CREDENTIALS_DIRECTORY   from systemd
   AWS_ENDPOINT_URL, AWS_REGION, ...   as every AWS client reads them
+  DOCKER_HOST         the engine's unix socket, unix:///var/run/docker.sock by default
+  PREVIEW_AGENT_REPORT   the status parameter for a configuration that cannot be read
   NO_COLOR            no colours on a terminal
 
 Examples:

@@ -13,7 +13,7 @@ use crate::deploy::store::{Store, StoreError};
 use crate::deploy::{Agent, Policy, parameter_sender};
 use crate::redact::Redactor;
 use crate::status::systemd::Systemd;
-use crate::status::{Code, Document, Fault, FaultReport, Outcome, Reporter, Timestamp, paths};
+use crate::status::{Code, Document, Fault, FaultReport, Outcome, Reporter, ServiceState, Timestamp, paths};
 use crate::supervise::{self, Options, Signals};
 
 /// Names the status parameter for the one case in which the configuration
@@ -29,7 +29,7 @@ pub struct Run {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
     pub config: PathBuf,
-    /// Run the migration even if the record says it is done or its tries are used up
+    /// Run jobs and migration even if the record says they are done or their tries are used up
     #[arg(long)]
     pub migrate: bool,
 }
@@ -76,7 +76,7 @@ impl Run {
         );
         let loaded = match loaded {
             Ok(loaded) => loaded,
-            Err(error) => return refuse(&reporter, &error).await,
+            Err(error) => return refuse(&reporter, &store, &error).await,
         };
         systemd.ready();
         let _watchdog = systemd.watchdog();
@@ -105,11 +105,17 @@ impl Run {
 
 /// A configuration that cannot be used: said on stderr in full, in the status
 /// in short, and nothing is touched.
-async fn refuse(reporter: &Reporter, error: &config::Error) -> u8 {
+async fn refuse(reporter: &Reporter, store: &Store, error: &config::Error) -> u8 {
     let code = exit::of_config_error(error);
     let words = error.to_string();
     let fault = Fault::new(Code::ConfigInvalid, words.lines().next().unwrap_or_default());
+    let now = reporter.now();
     reporter.update(|document: &mut Document| {
+        // What was deployed before goes on, and nobody looks at it.
+        if let Some(good) = &store.state().last_good {
+            document.set_service(ServiceState::Unwatched, None, now);
+            document.serving = Some(good.serving.clone());
+        }
         document.fault = Some(FaultReport::new(fault, None));
         document.run.outcome = Outcome::Failed;
     });

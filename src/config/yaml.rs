@@ -69,7 +69,7 @@ pub(super) fn read(text: &str) -> Result<Node, Problem> {
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
-        Ok(raw) => Ok(node(raw, text)),
+        Ok(raw) => node(raw, text),
         Err(error) => Err(problem(&error)),
     }
 }
@@ -121,7 +121,24 @@ fn position(location: Location) -> Position {
     Position { line: location.line().max(1), column: location.column().max(1) }
 }
 
-fn node(raw: Spanned<Raw>, source: &str) -> Node {
+/// A tag would be swallowed with all that it stands for: `!Secret1 x` reads as `x`.
+fn untagged(location: Location, source: &str) -> bool {
+    let start = location.span().byte_offset().and_then(|start| usize::try_from(start).ok());
+    let before = start.and_then(|start| source.get(..start)).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    !line
+        .split_whitespace()
+        .next_back()
+        .is_some_and(|word| word.trim_start_matches(['[', '{', ',']).starts_with('!'))
+}
+
+fn node(raw: Spanned<Raw>, source: &str) -> Result<Node, Problem> {
+    let at = position(raw.referenced);
+    if !untagged(raw.defined, source) {
+        let message = "a YAML tag (`!…`), which has no meaning here; put the value in quotes".to_owned();
+        return Err(Problem { line: at.line, column: at.column, field: String::new(), message });
+    }
+
     let spelling =
         |kind, value: String| Content::Scalar { text: written(raw.defined, source).unwrap_or(value), kind };
     let content = match raw.value {
@@ -129,19 +146,20 @@ fn node(raw: Spanned<Raw>, source: &str) -> Node {
         Raw::Bool(value) => spelling(Kind::Bool, value.to_string()),
         Raw::Number(value) => spelling(Kind::Number, value),
         Raw::Text(text) => Content::Scalar { text, kind: Kind::Text },
-        Raw::List(items) => Content::List(items.into_iter().map(|item| node(item, source)).collect()),
+        Raw::List(items) => {
+            Content::List(items.into_iter().map(|item| node(item, source)).collect::<Result<_, _>>()?)
+        }
         Raw::Map(entries) => Content::Map(
             entries
                 .into_iter()
-                .map(|(key, value)| Entry {
-                    at: position(key.referenced),
-                    key: key.value,
-                    value: node(value, source),
+                .map(|(key, value)| {
+                    let at = position(key.referenced);
+                    Ok(Entry { at, key: key.value, value: node(value, source)? })
                 })
-                .collect(),
+                .collect::<Result<_, _>>()?,
         ),
     };
-    Node { at: position(raw.referenced), content }
+    Ok(Node { at, content })
 }
 
 /// A plain scalar as it stands in the file.
@@ -214,5 +232,20 @@ impl<'de> Visitor<'de> for RawVisitor {
             entries.push(entry);
         }
         Ok(Raw::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_refused_and_a_quoted_exclamation_mark_is_not() {
+        for tagged in ["a: !Secret1 more", "a: !Secret1", "a: [!x y]", "a: !!str 5", "a:\n  - !t {b: 1}\n"] {
+            assert!(read(tagged).is_err(), "{tagged}");
+        }
+        for plain in ["a: \"!Secret1 more\"", "a: hello !you", "a: '!x'", "# !tag\na: b", "a: b # !c\nd: e"] {
+            assert!(read(plain).is_ok(), "{plain}");
+        }
     }
 }

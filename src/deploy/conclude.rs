@@ -7,8 +7,8 @@ use super::{Agent, Migrated, Ready};
 use crate::config::{Health, Loaded, OnFailure, Publish};
 use crate::docker::{Container, Engine, Role, State};
 use crate::status::{
-    self, App, Cause, Code, Fault, FaultReport, Outcome, PhaseName, PhaseState, Service, ServiceState,
-    Serving,
+    self, App, Cause, Class, Code, Fault, FaultReport, Outcome, PhaseName, PhaseState, Reporter, Service,
+    ServiceState, Serving,
 };
 
 /// The application is healthy: it is settled, remembered and told.
@@ -241,6 +241,17 @@ pub(super) async fn tell_serving(agent: &Agent, engine: &Engine) {
                 document.set_service(ServiceState::Up, None, now);
             }
         }
+    });
+}
+
+/// Tells that the old application is about to be stopped: until one is proven nothing serves.
+pub(super) fn tell_outage(reporter: &Reporter) {
+    let now = reporter.now();
+    let message = "the application is being replaced".to_owned();
+    let cause = Cause { class: Class::Agent, code: None, message, tail: String::new() };
+    reporter.update(|document| {
+        document.serving = None;
+        document.set_service(ServiceState::Down, Some(cause), now);
     });
 }
 

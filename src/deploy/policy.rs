@@ -23,8 +23,11 @@ pub struct Policy {
     pub connect: Duration,
     /// Between tries of a job.
     pub job_wait: (Duration, Duration),
-    /// What the old application gets to stop.
+    /// What an application that serves gets to stop.
     pub grace: Duration,
+    /// What one that was never proven gets: nobody uses it, and while it
+    /// starts it may not hear the signal at all.
+    pub unproven_grace: Duration,
     /// One health probe.
     pub probe: Duration,
     /// Between health probes, growing from the first to the second.
@@ -49,6 +52,7 @@ impl Default for Policy {
             connect: seconds(2),
             job_wait: (seconds(2), seconds(30)),
             grace: seconds(30),
+            unproven_grace: seconds(2),
             probe: seconds(5),
             probe_wait: (Duration::from_millis(100), seconds(2)),
             liveness: seconds(10),

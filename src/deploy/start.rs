@@ -48,7 +48,8 @@ impl Context<'_> {
     /// See [`Swap::start`].
     pub(super) async fn start(&self, image: &ImageReady) -> Result<Started, Stop> {
         let swap = self.swap();
-        let work = swap.start(&self.desired, image, &self.agent.store);
+        let work = swap
+            .start(&self.desired, image, &self.agent.store, || conclude::tell_outage(&self.agent.reporter));
         let started = self.progress.phase(PhaseName::Start, work).await?;
         if started.kept {
             self.progress.skip(PhaseName::Start, PhaseState::Kept);
@@ -63,7 +64,8 @@ impl Context<'_> {
 
 impl Swap<'_> {
     /// Brings the desired container up: the one that runs if it is the same,
-    /// else a new one in the place of the old, which is stopped and kept.
+    /// else a new one in the place of the old, which is stopped and kept;
+    /// `on_outage` is called before that.
     ///
     /// # Errors
     /// What kept it from starting; the old one is still stopped then, see [`Swap::restore`].
@@ -72,6 +74,7 @@ impl Swap<'_> {
         desired: &Desired,
         image: &ImageReady,
         store: &Store,
+        on_outage: impl FnOnce(),
     ) -> Result<Started, Fault> {
         let spec = desired.app_spec(&image.id, store);
         let found = self.engine.containers(Role::App).await?;
@@ -97,9 +100,13 @@ impl Swap<'_> {
         if let Some(adopted) = adopted {
             return Ok(Started { id: adopted.id.clone(), name: adopted.name.clone(), kept: false });
         }
+        self.port_is_free(&desired.app, &found).await?;
         let request = self.request(&desired.app, image, spec);
         let name = request.name.clone();
         let id = self.engine.create(request).await?;
+        if found.iter().any(|container| container.proven && container.state == State::Running) {
+            on_outage();
+        }
         self.stop_all(found.iter().filter(|container| container.proven)).await?;
         match self.engine.start(&id).await {
             Ok(()) => Ok(Started { id, name, kept: false }),
@@ -179,20 +186,31 @@ impl Swap<'_> {
 
     async fn stop_all(&self, containers: impl Iterator<Item = &Container>) -> Result<(), Fault> {
         for container in containers.filter(|container| container.state == State::Running) {
-            self.engine.stop(&container.id, self.policy.grace).await?;
+            let grace = if container.proven { self.policy.grace } else { self.policy.unproven_grace };
+            self.engine.stop(&container.id, grace).await?;
         }
         Ok(())
     }
 
+    /// A port that none of ours holds must be free before the old application is stopped.
+    async fn port_is_free(&self, app: &App, ours: &[Container]) -> Result<(), Fault> {
+        match std::net::TcpListener::bind((app.publish.ip, app.publish.port)) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                let holder = self.engine.holder_of_port(app.publish.port).await?;
+                if ours.iter().any(|container| Some(&container.name) == holder.as_ref()) {
+                    return Ok(());
+                }
+                Err(port_held(app, holder))
+            }
+            // Whatever else is wrong with the address Docker says better.
+            _ => Ok(()),
+        }
+    }
+
     async fn not_started(&self, error: docker::Error, app: &App) -> Fault {
-        let port = app.publish.port;
         match error {
             docker::Error::PortInUse { .. } => {
-                let holder = match self.engine.holder_of_port(port).await {
-                    Ok(Some(name)) => format!("the container {name}"),
-                    _ => "a process outside Docker".to_owned(),
-                };
-                Fault::new(Code::PortInUse, format!("port {port} is held by {holder}"))
+                port_held(app, self.engine.holder_of_port(app.publish.port).await.ok().flatten())
             }
             other => other.into(),
         }
@@ -215,6 +233,12 @@ impl Swap<'_> {
             memory: app.memory,
         }
     }
+}
+
+fn port_held(app: &App, container: Option<String>) -> Fault {
+    let holder = container
+        .map_or_else(|| "a process outside Docker".to_owned(), |name| format!("the container {name}"));
+    Fault::new(Code::PortInUse, format!("port {} is held by {holder}", app.publish.port))
 }
 
 /// The fault of an application that ended; `then` is what came of it.

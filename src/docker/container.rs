@@ -14,7 +14,7 @@ use bollard::query_parameters::{
 use futures_util::StreamExt as _;
 
 use super::labels::{RUN, SECRETS, SPEC};
-use super::{Engine, Error, Role, bounded, network};
+use super::{Engine, Error, Role, bounded};
 use crate::config::Publish;
 
 /// What a container is made from.
@@ -102,14 +102,14 @@ impl Engine {
     /// Whatever the engine says.
     pub async fn create(&self, request: ContainerRequest) -> Result<String, Error> {
         let what = format!("create the container {}", request.name);
-        self.ensure_network().await?;
+        let network = self.ensure_network().await?;
         let options = CreateContainerOptions { name: Some(request.name.clone()), ..Default::default() };
-        let body = self.body(request);
+        let body = self.body(request, network);
         let created = bounded(&what, self.docker.create_container(Some(options), body)).await?;
         Ok(created.id)
     }
 
-    fn body(&self, request: ContainerRequest) -> ContainerCreateBody {
+    fn body(&self, request: ContainerRequest, network: String) -> ContainerCreateBody {
         let mut labels = self.scope.labels(request.role.name(), &request.run);
         labels.insert(SPEC.to_owned(), request.spec);
         labels.insert(SECRETS.to_owned(), request.secret_names.join(","));
@@ -121,7 +121,6 @@ impl Engine {
             };
             HashMap::from([(port, Some(vec![binding]))])
         });
-        let name = self.scope.name();
         ContainerCreateBody {
             image: Some(request.image),
             entrypoint: request.entrypoint,
@@ -135,12 +134,11 @@ impl Engine {
                 ),
                 port_bindings: bindings,
                 memory: request.memory.and_then(|bytes| i64::try_from(bytes).ok()),
-                network_mode: Some(name.clone()),
+                network_mode: Some(network),
                 restart_policy: Some(restart(RestartPolicyNameEnum::NO)),
                 log_config: Some(rotated_logs()),
                 ..HostConfig::default()
             }),
-            networking_config: Some(network::join(&name)),
             ..ContainerCreateBody::default()
         }
     }

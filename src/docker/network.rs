@@ -1,14 +1,13 @@
 //! The one network that all containers of an agent join at creation.
 
-use std::collections::HashMap;
-
 use bollard::models::NetworkCreateRequest;
 use bollard::query_parameters::ListNetworksOptions;
 
 use super::{Engine, Error, bounded};
 
 impl Engine {
-    /// Makes sure the agent's network exists and returns its id.
+    /// Makes sure the agent's network exists and returns its id: names of
+    /// networks need not be unique, and somebody else's may have ours.
     ///
     /// Containers join it when they are created and never later: Docker
     /// 25.0.16 of Amazon Linux refuses to connect a running one to a second bridge.
@@ -36,15 +35,5 @@ impl Engine {
         let networks = bounded("list networks", self.docker.list_networks(Some(options))).await?;
         // The filter matches labels only; the name is compared whole.
         Ok(networks.into_iter().find(|network| network.name.as_deref() == Some(name)).and_then(|n| n.id))
-    }
-}
-
-/// Endpoint settings that join the network when the container is created.
-pub(super) fn join(network: &str) -> bollard::models::NetworkingConfig {
-    bollard::models::NetworkingConfig {
-        endpoints_config: Some(HashMap::from([(
-            network.to_owned(),
-            bollard::models::EndpointSettings::default(),
-        )])),
     }
 }

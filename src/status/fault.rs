@@ -152,7 +152,7 @@ faults! {
     ClockSkew "clock_skew" Instance true "Set the clock: `chronyc makestep`; AWS refuses requests more than 5 minutes off."
     AlreadyRunning "already_running" Agent true "Another agent runs on this instance; use `systemctl reload preview-agent`."
     DeadlineExceeded "deadline_exceeded" Agent false "The run's time was up in the named phase; mend what is slow there or raise `deadline`."
-    Interrupted "interrupted" Agent true "The agent was stopped during the run; start it again to go on."
+    Interrupted "interrupted" Agent true "Start the agent again to go on; a migration that still runs is waited for."
     Internal "internal" Agent false "This is a defect of the agent; please report it with `agent logs agent`."
 }
 

@@ -235,7 +235,9 @@ impl Shared {
         self.systemd.status(&document.verdict);
         self.bytes = fit::to_json(document).into();
         self.last_write = Instant::now();
-        let error = self.file.write(self.bytes.as_bytes()).err().map(|error| error.to_string());
+        let error = self.file.write(self.bytes.as_bytes()).err();
+        // The kind alone: the full text names a temporary file, another one each time.
+        let error = error.map(|error| error.kind().to_string());
         if error.is_some() && error != self.file_error {
             let path = self.file.path().display();
             tracing::error!(%path, error, "the status file cannot be written");

@@ -45,6 +45,7 @@ fn in_progress(document: &Document) -> String {
         (Some(serving), ServiceState::Up | ServiceState::Degraded) => {
             format!("; {} still serves", serving.image)
         }
+        (None, ServiceState::Down) => "; nothing serves meanwhile".to_owned(),
         _ => String::new(),
     };
     format!("in progress: {}{serving}", doing.join(", "))
