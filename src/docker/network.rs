@@ -1,13 +1,14 @@
 //! The one network that all containers of an agent join at creation.
 
+use std::collections::HashMap;
+
 use bollard::models::NetworkCreateRequest;
 use bollard::query_parameters::ListNetworksOptions;
 
 use super::{Engine, Error, bounded};
 
 impl Engine {
-    /// Makes sure the agent's network exists and returns its id: names of
-    /// networks need not be unique, and somebody else's may have ours.
+    /// Makes sure the agent's network exists and returns its name.
     ///
     /// Containers join it when they are created and never later: Docker
     /// 25.0.16 of Amazon Linux refuses to connect a running one to a second bridge.
@@ -15,9 +16,15 @@ impl Engine {
     /// # Errors
     /// Whatever the engine says.
     pub async fn ensure_network(&self) -> Result<String, Error> {
-        let name = self.scope.name();
-        if let Some(id) = self.find_network(&name).await? {
-            return Ok(id);
+        let ours = self.networks(self.scope.filter(None)).await?;
+        if let Some(name) = ours.into_iter().next() {
+            return Ok(name);
+        }
+        let mut name = self.scope.name();
+        // Names need not be unique, and the engine starts no container on an ambiguous one.
+        let filter = HashMap::from([("name".to_owned(), vec![name.clone()])]);
+        if self.networks(filter).await?.contains(&name) {
+            name = format!("{name}-{:06x}", fastrand::u32(..0x100_0000));
         }
         let request = NetworkCreateRequest {
             name: name.clone(),
@@ -25,15 +32,13 @@ impl Engine {
             labels: Some(self.scope.labels("network", "")),
             ..NetworkCreateRequest::default()
         };
-        let created =
-            bounded(&format!("create the network {name}"), self.docker.create_network(request)).await?;
-        Ok(created.id)
+        bounded(&format!("create the network {name}"), self.docker.create_network(request)).await?;
+        Ok(name)
     }
 
-    async fn find_network(&self, name: &str) -> Result<Option<String>, Error> {
-        let options = ListNetworksOptions { filters: Some(self.scope.filter(None)) };
+    async fn networks(&self, filters: HashMap<String, Vec<String>>) -> Result<Vec<String>, Error> {
+        let options = ListNetworksOptions { filters: Some(filters) };
         let networks = bounded("list networks", self.docker.list_networks(Some(options))).await?;
-        // The filter matches labels only; the name is compared whole.
-        Ok(networks.into_iter().find(|network| network.name.as_deref() == Some(name)).and_then(|n| n.id))
+        Ok(networks.into_iter().filter_map(|network| network.name).collect())
     }
 }

@@ -1,0 +1,80 @@
+//! What is told, and what is touched, around a swap and before it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use support::world::{World, docker};
+
+#[test]
+fn while_a_successor_is_being_proved_nothing_is_said_to_serve() {
+    let world = World::new();
+    let mut agent = world.start(&world.config("good", ""));
+    let before = agent.wait_for_end_of_run(1);
+    agent.reload(&world.config("v2", "health: [tcp, {http: /nowhere}]\ndeadlines: { health: 6s }\n"));
+    let status = agent.wait_for("probes of the successor", |status| {
+        status["run"]["sequence"] == 2 && status["run"]["phase"] == "health"
+    });
+    assert_eq!(status["service"]["state"], "down", "{status}");
+    assert!(status.get("serving").is_none(), "{status}");
+    assert!(status["verdict"].as_str().unwrap().ends_with("nothing serves meanwhile"), "{status}");
+    let after = agent.wait_for_end_of_run(2);
+    assert_eq!((&after["run"]["outcome"], &after["service"]["state"]), (&"failed".into(), &"up".into()));
+    assert_ne!(after["service"]["since"], before["service"]["since"], "there was an outage in between");
+}
+
+#[test]
+fn a_port_that_is_held_is_noticed_before_the_old_app_is_touched() {
+    let mut world = World::new();
+    world.run_once(&world.config("good", ""));
+    let life = |id: &str| docker(&["inspect", "--format", "{{.State.StartedAt}} {{.State.Running}}", id]);
+    let app = world.app_container();
+    let before = life(&app);
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    world.port = holder.local_addr().unwrap().port();
+    let ran = world.run_once(&world.config("good", ""));
+    ran.failed_with("port_in_use");
+    assert_eq!(ran.status["service"]["state"], "up", "{}", ran.status);
+    assert_eq!(life(&app), before);
+}
+
+#[test]
+fn a_start_with_a_bad_configuration_forgets_nothing_that_was_known() {
+    let world = World::new();
+    world.run_once(&world.config("good", ""));
+    let ran = world.run_once("image: [");
+    assert_eq!(ran.code, Some(78), "{}", ran.stderr);
+    assert_eq!(ran.status["service"]["state"], "unwatched", "{}", ran.status);
+    assert!(ran.status["serving"]["image"].as_str().unwrap().ends_with(":good"), "{}", ran.status);
+    assert_eq!(world.get("/health").0, 200);
+}
+
+#[test]
+fn a_value_in_a_pipe_is_refused_and_does_not_block() {
+    let world = World::new();
+    let pipe = world.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let env = format!("    A: {{ file: {} }}\n", pipe.display());
+    let ran = world.run_once(&world.config("good", &world.app(&env)));
+    let fault = ran.failed_with("credential_missing");
+    assert!(fault["message"].as_str().unwrap().ends_with("not a regular file"), "{fault}");
+}
+
+#[test]
+fn somebody_elses_network_with_our_name_is_left_alone_and_in_nobodys_way() {
+    let world = World::new();
+    world.run_once(&world.config("good", ""));
+    let scope = format!("label=preview-agent.scope={}", world.path("state").display());
+    let name = docker(&["network", "ls", "--filter", &scope, "--format", "{{.Name}}"]);
+    docker(&["rm", "-f", &world.app_container()]);
+    docker(&["network", "rm", &name]);
+    let theirs = docker(&["network", "create", &name]);
+    let ran = world.run_once(&world.config("good", ""));
+    let members = docker(&["network", "inspect", "--format", "{{len .Containers}}", &theirs]);
+    docker(&["network", "rm", &theirs]);
+    ran.is_ready();
+    assert_eq!(members, "0");
+}
