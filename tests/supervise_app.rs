@@ -53,6 +53,19 @@ fn an_app_killed_through_docker_is_down_at_once_and_docker_leaves_it_so() {
 }
 
 #[test]
+fn an_app_whose_container_is_removed_is_told_so_and_a_reload_brings_it_back() {
+    let world = World::new();
+    let config = world.config("good", "");
+    let mut agent = world.start(&config);
+    agent.wait_for_end_of_run(1);
+    docker(&["rm", "-f", &world.app_container()]);
+    agent.wait_for("removal told", |status| status["service"]["cause"]["code"] == "app_removed");
+    agent.reload(&config);
+    let status = agent.wait_for_end_of_run(2);
+    assert_eq!((&status["run"]["outcome"], up(&status)), (&"ready".into(), true), "{status}");
+}
+
+#[test]
 fn an_app_whose_process_is_killed_is_restarted_by_docker_and_that_is_told() {
     let world = World::new();
     let mut agent = world.start(&world.config("good", ""));

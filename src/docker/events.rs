@@ -45,6 +45,11 @@ pub enum Event {
         /// The container's id.
         id: String,
     },
+    /// It was removed.
+    Removed {
+        /// The container's id.
+        id: String,
+    },
     /// Somebody sent it a signal through Docker, after which Docker does not restart it.
     Killed {
         /// The container's id.
@@ -62,6 +67,7 @@ impl Event {
             Self::Died { id, .. }
             | Self::OutOfMemory { id }
             | Self::Started { id }
+            | Self::Removed { id }
             | Self::Killed { id, .. } => id,
         }
     }
@@ -118,6 +124,7 @@ fn translate(message: EventMessage) -> Option<Event> {
         "die" => Some(Event::Died { id, code: attribute("exitCode")?.parse().ok()? }),
         "oom" => Some(Event::OutOfMemory { id }),
         "start" => Some(Event::Started { id }),
+        "destroy" => Some(Event::Removed { id }),
         "kill" => Some(Event::Killed { id, signal: attribute("signal")? }),
         _ => None,
     }

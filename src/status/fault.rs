@@ -144,6 +144,7 @@ faults! {
     AppExited "app_exited" App false "Read the tail or `agent logs app`; the application ended by itself."
     AppOomKilled "app_oom_killed" App false "Raise `app.memory` or use a larger instance."
     AppCrashLoop "app_crash_loop" App false "Read the tail or `agent logs app`; Docker keeps restarting it."
+    AppRemoved "app_removed" App false "Reload the agent to deploy it again."
     HealthTimeout "health_timeout" App false "Check that the application listens on 0.0.0.0 at `app.port`, or raise `deadlines.health` if it starts slowly."
     HealthStatus "health_status" App false "Read `agent logs app`; the path answered with an error status."
     HealthUnhealthy "health_unhealthy" App false "The application says it is unhealthy; the message has its answer."

@@ -137,6 +137,7 @@ impl Watch {
                 self.died(ExitStatus { code, out_of_memory }).await;
             }
             Event::Started { .. } => self.started().await,
+            Event::Removed { .. } => self.removed(),
         }
     }
 
@@ -163,6 +164,13 @@ impl Watch {
             let restarts = u64::from(container.restarts);
             self.reporter.update(|document| document.app.restarts = restarts);
         }
+    }
+
+    /// Somebody removed the container; only a run makes another.
+    fn removed(&mut self) {
+        self.running = false;
+        let fault = Fault::new(Code::AppRemoved, "the application's container was removed");
+        self.tell(ServiceState::Down, Some(&fault));
     }
 
     /// Tells how it ended and what came of it, also for when it is up again.
