@@ -19,13 +19,13 @@ pub(super) async fn ready(
     id: &str,
     ready: Ready,
 ) -> Outcome {
-    let Some(engine) = agent.engine.clone() else { return Outcome::Failed };
+    let engine = &ready.engine;
     let used = engine.containers(Role::App).await.unwrap_or_default();
-    let settled = agent.swap(&engine, id).settle(&ready.started).await;
+    let settled = agent.swap(engine, id).settle(&ready.started).await;
     if let Err(fault) = settled {
         return stopped(agent, loaded, progress, Stop::Fault(PhaseName::Start, fault), &ready.migrated).await;
     }
-    remove_old_builds(&engine, &used).await;
+    remove_old_builds(engine, &used).await;
     let before = agent.store.state().last_good.clone().filter(|good| good.container == ready.started.id);
     let now = agent.reporter.now();
     let serving = before.map_or_else(

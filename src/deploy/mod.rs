@@ -66,6 +66,7 @@ pub struct Agent {
 
 /// What the phases prove in the end.
 struct Ready {
+    engine: Engine,
     desired: Desired,
     image: ImageReady,
     started: Started,
@@ -109,7 +110,7 @@ async fn phases(
     moved.clone_from(&migrated);
     let started = context.start(&image).await?;
     let stages = context.healthy(&started).await?;
-    Ok(Ready { desired: context.desired, image, started, stages, migrated })
+    Ok(Ready { engine: context.engine, desired: context.desired, image, started, stages, migrated })
 }
 
 /// What every phase after the first works with; each adds its own step.
