@@ -21,14 +21,14 @@ fail() { # MESSAGE: one line in the console log and, where there is an aws clien
   now=$(date -u +%FT%TZ) json=${json//<now>/$now} json=${json//<later>/$(date -u -d '16 minutes' +%FT%TZ)}
   json=${json//<hint>/Read the console output of the instance, correct the User Data and launch anew.}
   json=${json//<id>/$(head -c 24 /var/lib/cloud/data/instance-id 2>&-)} json=${json//<text>/${text:0:160}}
-  told=$(timeout 60 aws ssm put-parameter --name "$REPORT" --type String --overwrite --value "$json" 2>&1) && told=told
-  echo "preview-agent: failed: $1 ($REPORT: ${told##*$'\n'})" >&2 && exit 1
+  told=$(timeout 30 aws ssm put-parameter --name "$REPORT" --type String --overwrite --value "$json" 2>&1) && told=told
+  echo "preview-agent: failed: ${1//$'\n'/ } ($REPORT: ${told##*$'\n'})" >&2 && exit 1
 }
 tmp=$(mktemp -d -p /var/lib) url=$RELEASE_URL/agent-$(uname -m) sum=${SHA256[$(uname -m)]-}
 trap 'rm -rf "$tmp"' EXIT
 [[ "$url $sum $REPORT ${CONFIG=$(</etc/preview-agent/config.yaml)}" != *@+([A-Z0-9_])@* ]] || fail "an @WORD@ of the User Data is not replaced"
 curl -fsSL --retry 4 --retry-all-errors --connect-timeout 10 -o "$tmp/agent" "$url" 2>"$tmp/why" ||
-  fail "cannot download $url: $(<"$tmp/why")"
+  fail "cannot download $url: $(tail -n 1 "$tmp/why")"
 sha256sum -c --status <<<"$sum  $tmp/agent" || fail "the SHA-256 of $url is not $sum"
 install -D -m 644 /dev/stdin /etc/preview-agent/config.yaml <<<"$CONFIG"
 install_docker() { if command -v dnf; then dnf -yq install docker; else apt-get -q update &&
