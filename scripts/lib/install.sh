@@ -31,6 +31,11 @@ install_tools() {
   fi
 }
 
+# install_machine_tools: what makes a Debian of any suite, on Debian and its kin.
+install_machine_tools() {
+  command -v mmdebstrap >/dev/null || apt_install mmdebstrap debian-archive-keyring
+}
+
 # postgres_bin: the folder with initdb and postgres of the newest installed version.
 postgres_bin() { printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1 | xargs dirname; }
 
