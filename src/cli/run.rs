@@ -11,14 +11,11 @@ use crate::aws::{Aws, Endpoints};
 use crate::config;
 use crate::deploy::store::{Store, StoreError};
 use crate::deploy::{Agent, Policy, parameter_sender};
+use crate::install::REPORT;
 use crate::redact::Redactor;
 use crate::status::systemd::Systemd;
 use crate::status::{Code, Document, Fault, FaultReport, Outcome, Reporter, ServiceState, Timestamp, paths};
 use crate::supervise::{self, Options, Signals};
-
-/// Names the status parameter for the one case in which the configuration
-/// cannot: when it cannot be read.
-const REPORT: &str = "PREVIEW_AGENT_REPORT";
 
 /// Deploy what the configuration describes, then stay and watch over it
 #[derive(Debug, Args)]
@@ -107,7 +104,10 @@ impl Run {
 /// in short, and nothing is touched.
 async fn refuse(reporter: &Reporter, store: &Store, error: &config::Error) -> u8 {
     let code = exit::of_config_error(error);
-    let words = error.to_string();
+    let mut words = error.to_string();
+    if let config::Error::Denied { path } = error {
+        words += config::service_hint(path, io::ErrorKind::PermissionDenied);
+    }
     let fault = Fault::new(Code::ConfigInvalid, words.lines().next().unwrap_or_default());
     let now = reporter.now();
     reporter.update(|document: &mut Document| {
