@@ -1,11 +1,14 @@
 //! The command line: one file per command, each command struct owns its `run()`.
 
 mod app_log;
+pub mod bounded;
 mod check;
 mod completions;
 pub mod exit;
+mod iam_policy;
 mod logging;
 mod logs;
+mod reload;
 mod run;
 pub mod status;
 pub mod style;
@@ -19,9 +22,14 @@ use clap::{Parser, Subcommand};
 
 pub use check::Check;
 pub use completions::Completions;
+pub use iam_policy::IamPolicy;
 pub use logs::{Logs, Source};
+pub use reload::Reload;
 pub use run::Run;
 pub use status::Status;
+
+/// The agent's systemd unit.
+const UNIT: &str = "preview-agent";
 
 /// Where the configuration is, unless told otherwise.
 pub const CONFIG_FILE: &str = "/etc/preview-agent/config.yaml";
@@ -47,6 +55,8 @@ enum Command {
     Check(Check),
     Status(Status),
     Logs(Logs),
+    Reload(Reload),
+    IamPolicy(IamPolicy),
     Completions(Completions),
 }
 
@@ -59,6 +69,8 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Logs(command) => command.run(),
+            Command::Reload(command) => command.run(),
+            Command::IamPolicy(command) => command.run(),
             Command::Completions(command) => command.run(),
         }
     }
@@ -71,7 +83,7 @@ fn complain(message: &str, code: u8) -> u8 {
 
 const MANUAL: &str = "\
 Exit status:
-  0   done; for status: the service is up and the last run ready
+  0   done; for status and reload: the service is up, the last run ready
   1   failed: the last run failed, or the service is degraded or down
   2   the command line is wrong
   3   a run is in progress
@@ -98,5 +110,5 @@ Examples:
   agent status                      what state is it in?
   agent status --watch              follow a deployment
   agent logs migrate -n 50          the end of the migration's output
-  systemctl reload preview-agent    deploy what the configuration says now
+  agent reload                      deploy what the configuration says now
 ";

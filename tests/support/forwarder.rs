@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// Forwards a loopback port of its own to a target until it is cut.
+/// Forwards a port of its own to a target until it is cut.
 pub struct Forwarder {
     address: String,
     cut: Arc<AtomicBool>,
@@ -14,7 +14,12 @@ pub struct Forwarder {
 
 impl Forwarder {
     pub fn to(target: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1", target)
+    }
+
+    /// Forwards a port of another of this machine's addresses.
+    pub fn at(host: &str, target: &str) -> Self {
+        let listener = TcpListener::bind((host, 0)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let cut = Arc::new(AtomicBool::new(false));
         let (target, flag) = (target.to_owned(), Arc::clone(&cut));
