@@ -24,10 +24,8 @@ const CAPABILITIES: &str = "SYS_ADMIN NET_ADMIN NET_RAW SYS_PTRACE SYS_NICE SYS_
     AUDIT_WRITE AUDIT_CONTROL DAC_READ_SEARCH IPC_LOCK IPC_OWNER LEASE LINUX_IMMUTABLE MAC_ADMIN SYS_CHROOT \
     SYSLOG SYS_TTY_CONFIG WAKE_ALARM BLOCK_SUSPEND";
 
-/// What of the unit matters here.
-const UNIT: &str = "[Service]\nType=notify\nExecStart=/usr/bin/agent run\nExecReload=/bin/kill -HUP $MAINPID\n\
-    RuntimeDirectory=preview-agent\nRuntimeDirectoryPreserve=yes\nStateDirectory=preview-agent\n\
-    StateDirectoryMode=0700\nEnvironment=AWS_EC2_METADATA_DISABLED=true\n";
+/// Nothing here is to ask for metadata.
+const DROP_IN: &str = "[Service]\nEnvironment=AWS_EC2_METADATA_DISABLED=true\n";
 
 /// An instance on which the agent runs, reaching registry and database over the bridge.
 struct Machine {
@@ -44,15 +42,15 @@ impl Machine {
         let registry = Forwarder::at(&peers.postgres_host, &peers.registry);
         let write = |name: &str, text: &str| fs::write(given.path().join(name), text).unwrap();
         write("daemon.json", &format!("{{\"insecure-registries\": [\"{}\"]}}", registry.address()));
-        write("preview-agent.service", UNIT);
+        write("test.conf", DROP_IN);
         write("registry-password", &peers.registry_password);
         write("database-password", &peers.postgres_password);
         let mount = |name: &str, place: &str| format!("{}:{place}", given.path().join(name).display());
         let mounts = [
             mount("daemon.json", "/etc/docker/daemon.json:ro"),
-            mount("preview-agent.service", "/etc/systemd/system/preview-agent.service:ro"),
+            mount("test.conf", "/etc/systemd/system/preview-agent.service.d/test.conf:ro"),
             mount("", "/etc/preview-agent"),
-            format!("{}:/usr/bin/agent:ro", env!("CARGO_BIN_EXE_agent")),
+            format!("{}:/opt/agent:ro", env!("CARGO_BIN_EXE_agent")),
             "/sys/fs/cgroup:/sys/fs/cgroup:rw".to_owned(),
             "/var/lib/docker".to_owned(),
         ];
@@ -133,14 +131,19 @@ fn reload(machine: &Machine, seconds: &str) -> (Option<i32>, String) {
 fn a_session_sees_all_and_a_reload_deploys_and_waits() {
     let machine = Machine::boot();
 
-    // Before the agent runs.
+    // Before the agent is there, and before it runs.
+    let (code, text) = reload(&machine, "5");
+    assert_eq!((code, text.as_str()), (Some(4), "preview-agent is not installed: no /usr/bin/agent\n"));
+    let (code, text) = machine.root(&["/opt/agent", "install", "--no-start"]);
+    assert_eq!(code, Some(0), "{text}");
     let (code, text) = reload(&machine, "5");
     assert_eq!(code, Some(4), "{text}");
     assert!(text.contains("no status: ") && text.lines().count() == 1, "{text}");
     let (code, text) = machine.session("agent status");
     assert_eq!(code, Some(4), "{text}");
 
-    assert_eq!(machine.root(&["systemctl", "start", "preview-agent"]).0, Some(0));
+    let (code, text) = machine.root(&["/opt/agent", "install"]);
+    assert_eq!(code, Some(0), "{text}");
     eventually("the deployment is ready", || machine.status()["run"]["outcome"] == "ready");
 
     // Without root: the state, in colour, within the terminal.

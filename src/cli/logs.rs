@@ -6,7 +6,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use clap::{Args, ValueEnum};
 
 use super::bounded::Newest;
-use super::{UNIT, app_log, complain, exit, tail};
+use super::{app_log, complain, exit, tail};
+use crate::install::UNIT;
 use crate::status::paths;
 
 /// Show the logs of a part of the deployment

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 pub mod exit;
 mod iam_policy;
+mod install;
 mod logging;
 mod logs;
 mod reload;
@@ -13,6 +14,7 @@ mod run;
 pub mod status;
 pub mod style;
 pub mod tail;
+mod uninstall;
 pub mod view;
 mod waterfall;
 
@@ -23,13 +25,14 @@ use clap::{Parser, Subcommand};
 pub use check::Check;
 pub use completions::Completions;
 pub use iam_policy::IamPolicy;
+pub use install::Install;
 pub use logs::{Logs, Source};
 pub use reload::Reload;
 pub use run::Run;
 pub use status::Status;
+pub use uninstall::Uninstall;
 
-/// The agent's systemd unit.
-const UNIT: &str = "preview-agent";
+use crate::install::Error as InstallError;
 
 /// Where the configuration is, unless told otherwise.
 pub const CONFIG_FILE: &str = "/etc/preview-agent/config.yaml";
@@ -57,6 +60,8 @@ enum Command {
     Logs(Logs),
     Reload(Reload),
     IamPolicy(IamPolicy),
+    Install(Install),
+    Uninstall(Uninstall),
     Completions(Completions),
 }
 
@@ -71,6 +76,8 @@ impl Cli {
             Command::Logs(command) => command.run(),
             Command::Reload(command) => command.run(),
             Command::IamPolicy(command) => command.run(),
+            Command::Install(command) => command.run(),
+            Command::Uninstall(command) => command.run(),
             Command::Completions(command) => command.run(),
         }
     }
@@ -79,6 +86,17 @@ impl Cli {
 /// Says what went wrong; where even that fails there is nobody to tell.
 fn complain(message: &str, code: u8) -> u8 {
     writeln!(io::stderr(), "agent: {message}").map_or(code, |()| code)
+}
+
+/// Says what was done; a reader that has gone stops no installation.
+fn say(message: &str) {
+    writeln!(io::stdout(), "{message}").ok();
+}
+
+/// Says why an installation or removal was not done.
+fn failed(error: &InstallError) -> u8 {
+    let code = if matches!(error, InstallError::Busy) { exit::TEMPORARY } else { exit::FAILED };
+    complain(&error.to_string(), code)
 }
 
 const MANUAL: &str = "\

@@ -2,21 +2,18 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::bounded::first;
 use super::style::Style;
-use super::{CONFIG_FILE, UNIT, complain, exit, status};
+use super::{CONFIG_FILE, complain, exit, status};
 use crate::config;
+use crate::install::{UNIT, systemctl};
 use crate::status::{file, paths};
 
-/// systemd answers at once, unless it hangs.
-const SYSTEMCTL: Duration = Duration::from_secs(30);
-
-/// Between two looks at the status or at a process.
+/// Between two looks at the status.
 const POLL: Duration = Duration::from_millis(100);
 
 /// Deploy what the configuration says now, and wait for the outcome
@@ -59,8 +56,8 @@ impl Reload {
             Ok(document) => document.run.id,
             Err(error) => return Ok(complain(&error.to_string(), exit::NO_AGENT)),
         };
-        if let Err(message) = systemctl_reload() {
-            return Ok(complain(&format!("nothing was reloaded: {message}"), exit::NO_AGENT));
+        if let Err(error) = systemctl::call(&["reload", UNIT], systemctl::LIMIT) {
+            return Ok(complain(&format!("nothing was reloaded: {error}"), exit::NO_AGENT));
         }
         let begun = self.wait_for_the_end(&path, &before);
         if !begun {
@@ -82,30 +79,6 @@ impl Reload {
                 return run.is_some();
             }
             std::thread::sleep(POLL);
-        }
-    }
-}
-
-/// Asks systemd to send the agent its signal.
-fn systemctl_reload() -> Result<(), String> {
-    let mut systemctl = match Command::new("systemctl").args(["reload", UNIT]).spawn() {
-        Ok(child) => child,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err("there is no systemctl here; without systemd send the agent SIGHUP".to_owned());
-        }
-        Err(error) => return Err(format!("cannot run systemctl: {error}")),
-    };
-    let end = Instant::now() + SYSTEMCTL;
-    loop {
-        match systemctl.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => return Err(format!("`systemctl reload {UNIT}` ended with {status}")),
-            Ok(None) if Instant::now() < end => std::thread::sleep(POLL),
-            Ok(None) => {
-                systemctl.kill().and_then(|()| systemctl.wait()).ok();
-                return Err(format!("`systemctl reload {UNIT}` has not ended within 30 s"));
-            }
-            Err(error) => return Err(format!("cannot wait for systemctl: {error}")),
         }
     }
 }
