@@ -1,12 +1,15 @@
 //! The command line: one file per command, each command struct owns its `run()`.
 
 mod app_log;
+pub mod bounded;
 mod check;
 mod completions;
 pub mod exit;
+mod iam_policy;
 mod install;
 mod logging;
 mod logs;
+mod reload;
 mod run;
 pub mod status;
 pub mod style;
@@ -21,8 +24,10 @@ use clap::{Parser, Subcommand};
 
 pub use check::Check;
 pub use completions::Completions;
+pub use iam_policy::IamPolicy;
 pub use install::Install;
 pub use logs::{Logs, Source};
+pub use reload::Reload;
 pub use run::Run;
 pub use status::Status;
 pub use uninstall::Uninstall;
@@ -53,6 +58,8 @@ enum Command {
     Check(Check),
     Status(Status),
     Logs(Logs),
+    Reload(Reload),
+    IamPolicy(IamPolicy),
     Install(Install),
     Uninstall(Uninstall),
     Completions(Completions),
@@ -67,6 +74,8 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Logs(command) => command.run(),
+            Command::Reload(command) => command.run(),
+            Command::IamPolicy(command) => command.run(),
             Command::Install(command) => command.run(),
             Command::Uninstall(command) => command.run(),
             Command::Completions(command) => command.run(),
@@ -92,7 +101,7 @@ fn failed(error: &InstallError) -> u8 {
 
 const MANUAL: &str = "\
 Exit status:
-  0   done; for status: the service is up and the last run ready
+  0   done; for status and reload: the service is up, the last run ready
   1   failed: the last run failed, or the service is degraded or down
   2   the command line is wrong
   3   a run is in progress
@@ -119,5 +128,5 @@ Examples:
   agent status                      what state is it in?
   agent status --watch              follow a deployment
   agent logs migrate -n 50          the end of the migration's output
-  systemctl reload preview-agent    deploy what the configuration says now
+  agent reload                      deploy what the configuration says now
 ";
