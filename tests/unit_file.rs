@@ -24,7 +24,8 @@ fn root() -> tempfile::TempDir {
         let path = root.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mode = if path.ends_with("agent") || path.ends_with("kill") { 0o755 } else { 0o644 };
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
     write("etc/systemd/system/preview-agent.service", UNIT_TEXT);
     write("usr/bin/agent", "");

@@ -18,7 +18,8 @@ apt_install() {
 install_tools() {
   local need=() pair
   for pair in curl:curl git:git gcc:gcc make:make jq:jq htpasswd:apache2-utils \
-    debootstrap:debootstrap docker-registry:docker-registry setpriv:util-linux ip:iproute2 python3:python3; do
+    debootstrap:debootstrap docker-registry:docker-registry setpriv:util-linux ip:iproute2 python3:python3 \
+    systemd-analyze:systemd; do
     command -v "${pair%%:*}" >/dev/null || need+=("${pair#*:}")
   done
   [[ -s /etc/ssl/certs/ca-certificates.crt ]] || need+=(ca-certificates)
