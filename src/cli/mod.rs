@@ -61,9 +61,9 @@ enum Command {
     Status(Status),
     Logs(Logs),
     Reload(Reload),
-    IamPolicy(IamPolicy),
     Install(Install),
     Uninstall(Uninstall),
+    IamPolicy(IamPolicy),
     Completions(Completions),
     Man(Man),
 }
@@ -78,9 +78,9 @@ impl Cli {
             Command::Status(command) => command.run(),
             Command::Logs(command) => command.run(),
             Command::Reload(command) => command.run(),
-            Command::IamPolicy(command) => command.run(),
             Command::Install(command) => command.run(),
             Command::Uninstall(command) => command.run(),
+            Command::IamPolicy(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
         }
