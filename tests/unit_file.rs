@@ -40,8 +40,7 @@ fn root() -> tempfile::TempDir {
 fn systemd_finds_no_fault_with_the_unit() {
     let root = root();
     let unit = "preview-agent.service";
-    let output =
-        systemd_analyze(&["verify", "--man=no", &format!("--root={}", root.path().display()), unit]);
+    let output = systemd_analyze(&["verify", "--man=no", &format!("--root={}", root.path().display()), unit]);
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && words.trim().is_empty(), "{words}");
 }
@@ -59,8 +58,13 @@ fn systemd_sees_a_fault_in_a_unit_where_there_is_one() {
 #[test]
 fn the_exposure_of_the_unit_is_at_most_1_8() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/preview-agent.service");
-    let output =
-        systemd_analyze(&["security", "--offline=yes", "--threshold=18", "--no-pager", unit.to_str().unwrap()]);
+    let output = systemd_analyze(&[
+        "security",
+        "--offline=yes",
+        "--threshold=18",
+        "--no-pager",
+        unit.to_str().unwrap(),
+    ]);
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{table}{}", String::from_utf8_lossy(&output.stderr));
     assert!(table.contains("Overall exposure level for preview-agent.service: 1."), "{table}");
@@ -86,7 +90,9 @@ fn the_unit_never_waits_for_user_data_and_never_needs_the_engine() {
 /// Directives that came after systemd 252, which Amazon Linux 2023 has.
 #[test]
 fn the_unit_has_nothing_that_systemd_252_does_not_know() {
-    for newer in ["ImportCredential", "RestartSteps", "RestartMaxDelaySec", "RestartMode", "MemoryPressureWatch"] {
+    for newer in
+        ["ImportCredential", "RestartSteps", "RestartMaxDelaySec", "RestartMode", "MemoryPressureWatch"]
+    {
         assert!(values(newer).is_empty(), "{newer}");
     }
     assert_eq!(values("Type"), ["notify"]);
