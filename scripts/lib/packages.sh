@@ -2,7 +2,7 @@
 # deb and rpm, with the same tree inside but for the places where the distributions differ.
 
 install_package_tools() {
-  install_commands dpkg-deb:dpkg rpmbuild:rpm dh:debhelper dpkg-buildpackage:dpkg-dev fakeroot:fakeroot
+  install_commands dpkg-deb:dpkg rpmbuild:rpm dh:debhelper dpkg-buildpackage:dpkg-dev
 }
 
 agent_version() { sed -n 's/^version = "\(.*\)"$/\1/p' "$ROOT/Cargo.toml" | head -n 1; }
@@ -19,13 +19,16 @@ stage_tree() {
   install -D -m 755 "$DIST/agent-$arch" "$tree/usr/bin/agent"
   "$agent" completions bash >"$tree/usr/share/bash-completion/completions/agent"
   "$agent" completions fish >"$tree/usr/share/fish/vendor_completions.d/agent.fish"
-  "$agent" man | gzip -9n >"$tree/usr/share/man/man8/agent.8.gz"
+  { "$agent" man || echo TEMPORARY; } | gzip -9n >"$tree/usr/share/man/man8/agent.8.gz"
   install -m 644 "$ROOT/packaging/config.example.yaml" "$doc/config.example.yaml"
 }
 
-# build_package ARCHITECTURE VERSION FOLDER: one deb and one rpm.
+# set_times FOLDER: both tools bring times after the commit back to it, but keep those before it.
+set_times() { find "$1" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +; }
+
+# build_package KIND ARCHITECTURE VERSION FOLDER: a deb or an rpm.
 build_package() {
-  local arch=$1 version=$2 out=$3 work
+  local kind=$1 arch=$2 version=$3 out=$4 work
   work=$(mktemp -d)
   # shellcheck disable=SC2064 # the folder of now
   trap "rm -rf '$work'" EXIT
@@ -34,8 +37,7 @@ build_package() {
   # Modes come from here, not from the umask of whoever builds.
   umask 022
   # A tilde sorts before everything, so that 1.0.0-rc.1 is older than 1.0.0.
-  build_deb "$arch" "${version/-/\~}" "$out" "$work"
-  build_rpm "$arch" "${version/-/\~}" "$out" "$work"
+  "build_$kind" "$arch" "${version/-/\~}" "$out" "$work"
 }
 
 build_deb() {
@@ -57,6 +59,7 @@ preview-agent ($version) stable; urgency=medium
 
  -- The preview-agent maintainers <preview-agent@example.invalid>  $(date -R -u -d "@$SOURCE_DATE_EPOCH")
 EOF
+  set_times "$work/deb/source"
   (
     cd "$work/deb/source" || exit
     # -d: nothing is compiled, so no compiler for the other architecture is needed.
@@ -72,6 +75,7 @@ build_rpm() {
   install -d "$tree"/usr/share/{licenses/preview-agent,zsh/site-functions}
   install -m 644 "$ROOT"/LICENSE-{APACHE,MIT} "$DIST/LICENCES.txt" "$tree/usr/share/licenses/preview-agent/"
   "$DIST/agent-$(uname -m)" completions zsh >"$tree/usr/share/zsh/site-functions/_agent"
+  set_times "$tree"
   quietly "preview-agent-$version-1.$arch.rpm" rpmbuild -bb --target "$arch-linux" \
     --define "_topdir $work/rpm/build" --define "agent_version $version" --define "agent_tree $tree" \
     "$ROOT/packaging/rpm/preview-agent.spec"
