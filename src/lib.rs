@@ -5,7 +5,8 @@
 //! `config.yaml`; [`deploy`] resolves its values and takes the phases in order
 //! (image and database side by side, jobs, migration, start, health); [`status`]
 //! reports each step to a file, an SSM parameter and systemd; [`supervise`]
-//! watches what serves afterwards. [`docker`], [`aws`] and [`github`] are the
+//! watches what serves afterwards. [`install`] makes the executable a service
+//! of the machine, once, before all that. [`docker`], [`aws`] and [`github`] are the
 //! adapters to the outside and never know of each other or of a phase;
 //! [`retry`] and [`redact`] lie below them all.
 
@@ -15,6 +16,7 @@ pub mod config;
 pub mod deploy;
 pub mod docker;
 pub mod github;
+pub mod install;
 pub mod redact;
 pub mod retry;
 pub mod status;

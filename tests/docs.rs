@@ -90,7 +90,7 @@ fn layer(module: &str) -> u32 {
         "main" => 0,
         "cli" => 1,
         "supervise" => 2,
-        "deploy" => 3,
+        "deploy" | "install" => 3,
         "status" => 4,
         "docker" | "aws" | "github" => 5,
         "config" | "retry" | "redact" => 6,

@@ -4,12 +4,14 @@ mod app_log;
 mod check;
 mod completions;
 pub mod exit;
+mod install;
 mod logging;
 mod logs;
 mod run;
 pub mod status;
 pub mod style;
 pub mod tail;
+mod uninstall;
 pub mod view;
 mod waterfall;
 
@@ -19,9 +21,13 @@ use clap::{Parser, Subcommand};
 
 pub use check::Check;
 pub use completions::Completions;
+pub use install::Install;
 pub use logs::{Logs, Source};
 pub use run::Run;
 pub use status::Status;
+pub use uninstall::Uninstall;
+
+use crate::install::Error as InstallError;
 
 /// Where the configuration is, unless told otherwise.
 pub const CONFIG_FILE: &str = "/etc/preview-agent/config.yaml";
@@ -47,6 +53,8 @@ enum Command {
     Check(Check),
     Status(Status),
     Logs(Logs),
+    Install(Install),
+    Uninstall(Uninstall),
     Completions(Completions),
 }
 
@@ -59,6 +67,8 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Logs(command) => command.run(),
+            Command::Install(command) => command.run(),
+            Command::Uninstall(command) => command.run(),
             Command::Completions(command) => command.run(),
         }
     }
@@ -67,6 +77,17 @@ impl Cli {
 /// Says what went wrong; where even that fails there is nobody to tell.
 fn complain(message: &str, code: u8) -> u8 {
     writeln!(io::stderr(), "agent: {message}").map_or(code, |()| code)
+}
+
+/// Says what was done; a reader that has gone stops no installation.
+fn say(message: &str) {
+    writeln!(io::stdout(), "{message}").ok();
+}
+
+/// Says why an installation or removal was not done.
+fn failed(error: &InstallError) -> u8 {
+    let code = if matches!(error, InstallError::Busy) { exit::TEMPORARY } else { exit::FAILED };
+    complain(&error.to_string(), code)
 }
 
 const MANUAL: &str = "\

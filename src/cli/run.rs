@@ -11,14 +11,11 @@ use crate::aws::{Aws, Endpoints};
 use crate::config;
 use crate::deploy::store::{Store, StoreError};
 use crate::deploy::{Agent, Policy, parameter_sender};
+use crate::install::REPORT;
 use crate::redact::Redactor;
 use crate::status::systemd::Systemd;
 use crate::status::{Code, Document, Fault, FaultReport, Outcome, Reporter, ServiceState, Timestamp, paths};
 use crate::supervise::{self, Options, Signals};
-
-/// Names the status parameter for the one case in which the configuration
-/// cannot: when it cannot be read.
-const REPORT: &str = "PREVIEW_AGENT_REPORT";
 
 /// Deploy what the configuration describes, then stay and watch over it
 #[derive(Debug, Args)]

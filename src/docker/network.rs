@@ -36,6 +36,18 @@ impl Engine {
         Ok(name)
     }
 
+    /// Removes the agent's networks and returns their names. Its containers must be gone.
+    ///
+    /// # Errors
+    /// Whatever the engine says, for one that somebody else's container joined too.
+    pub async fn remove_networks(&self) -> Result<Vec<String>, Error> {
+        let ours = self.networks(self.scope.filter(None)).await?;
+        for name in &ours {
+            bounded(&format!("remove the network {name}"), self.docker.remove_network(name)).await?;
+        }
+        Ok(ours)
+    }
+
     async fn networks(&self, filters: HashMap<String, Vec<String>>) -> Result<Vec<String>, Error> {
         let options = ListNetworksOptions { filters: Some(filters) };
         let networks = bounded("list networks", self.docker.list_networks(Some(options))).await?;

@@ -6,15 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// Forwards a loopback port of its own to a target until it is cut.
+/// Forwards a port of its own to a target until it is cut.
 pub struct Forwarder {
     address: String,
     cut: Arc<AtomicBool>,
 }
 
 impl Forwarder {
+    /// On the loopback address.
     pub fn to(target: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::between("127.0.0.1", target)
+    }
+
+    /// On an address of this machine.
+    pub fn between(own: &str, target: &str) -> Self {
+        let listener = TcpListener::bind((own, 0)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let cut = Arc::new(AtomicBool::new(false));
         let (target, flag) = (target.to_owned(), Arc::clone(&cut));

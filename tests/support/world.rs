@@ -523,7 +523,8 @@ fn psql_command(database: &str, query: &str) -> Command {
     command
 }
 
-fn psql(database: &str, query: &str) -> String {
+/// Rows as psql prints them, unaligned; panics where it fails.
+pub fn psql(database: &str, query: &str) -> String {
     let output = psql_command(database, query).output().unwrap();
     assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -1,0 +1,99 @@
+//! Files and folders of an installation: replaced as a whole, removed if there.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// Copies an executable, unless the same bytes are there. Returns whether it did.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<bool, Error> {
+    if is_same(from, to) {
+        return Ok(false);
+    }
+    let mut source = File::open(from).map_err(Error::io("read", from))?;
+    let mut bytes = Vec::new();
+    source.read_to_end(&mut bytes).map_err(Error::io("read", from))?;
+    replace(to, &bytes, 0o755)
+}
+
+/// Writes a text, unless it is there already. Returns whether it did.
+pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
+    if let Some(folder) = path.parent() {
+        create_folder(folder)?;
+    }
+    replace(path, bytes, 0o644)
+}
+
+/// Replaces a file in one step that survives a loss of power. The temporary
+/// file has a name of its own, so that what a killed installation leaves
+/// behind is found by the next one.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, Error> {
+    let temporary = temporary(path);
+    remove(&temporary)?;
+    let is_there = fs::read(path).is_ok_and(|there| there == bytes)
+        && fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o7777 == mode);
+    if is_there {
+        return Ok(false);
+    }
+    let write = || {
+        // The mode is set by hand, too: a umask takes bits away.
+        let mut file = File::options().write(true).create_new(true).mode(mode).open(&temporary)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        io::Write::write_all(&mut file, bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    write().map_err(Error::io("write", path))?;
+    Ok(true)
+}
+
+/// `/usr/bin/.agent.new` of `/usr/bin/agent`.
+fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.new"))
+}
+
+/// Makes a folder that everybody may enter. Returns whether it was missing.
+pub(super) fn create_folder(path: &Path) -> Result<bool, Error> {
+    if path.is_dir() {
+        return Ok(false);
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
+    let made = made.and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)));
+    made.map(|()| true).map_err(Error::io("create", path))
+}
+
+/// Whether both paths lead to the same file.
+pub(super) fn is_same(a: &Path, b: &Path) -> bool {
+    match (fs::metadata(a), fs::metadata(b)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+/// Removes a file with its temporary one, or a folder with its content.
+/// Returns whether it was there.
+pub(super) fn remove(path: &Path) -> Result<bool, Error> {
+    let unlink = |path: &Path| match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path).map(|()| true),
+        Ok(_) => fs::remove_file(path).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    };
+    unlink(&temporary(path)).map_err(Error::io("remove", path))?;
+    unlink(path).map_err(Error::io("remove", path))
+}
+
+/// Removes a folder that holds nothing. Returns whether it did.
+pub(super) fn remove_if_empty(path: &Path) -> Result<bool, Error> {
+    match fs::remove_dir(path) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+            Ok(false)
+        }
+        Err(error) => Err(Error::io("remove", path)(error)),
+    }
+}

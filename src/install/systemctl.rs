@@ -1,0 +1,61 @@
+//! systemctl, with a time limit.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Error;
+
+/// Time limit of a call that asks or enables: systemd may be busy with a boot.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// Time limit of a stop: `TimeoutStopSec=` of the unit and some more.
+pub const STOP_LIMIT: Duration = Duration::from_secs(120);
+
+/// Between two looks at a call.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Whether systemd runs this machine (sd_booted(3)), rather than a folder
+/// that an image is built in.
+#[must_use]
+pub fn is_running() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+/// Calls systemctl and returns what it prints.
+///
+/// # Errors
+/// It is not there, fails, or takes longer than `limit`.
+pub fn call(arguments: &[&str], limit: Duration) -> Result<String, Error> {
+    let mut child = Command::new("systemctl")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(Error::NoSystemctl)?;
+    let end = Instant::now() + limit;
+    // What it prints is far below what a pipe holds, so that it can be read afterwards.
+    loop {
+        match child.try_wait() {
+            Ok(Some(_)) => break,
+            Ok(None) if Instant::now() < end => std::thread::sleep(POLL),
+            Ok(None) => {
+                child.kill().and_then(|()| child.wait()).ok();
+                return Err(Error::Silent { arguments: arguments.join(" "), limit });
+            }
+            Err(error) => return Err(failed(arguments, &error.to_string())),
+        }
+    }
+    let output = child.wait_with_output().map_err(|error| failed(arguments, &error.to_string()))?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    match words.trim() {
+        _ if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        "" => Err(failed(arguments, &output.status.to_string())),
+        words => Err(failed(arguments, words)),
+    }
+}
+
+fn failed(arguments: &[&str], words: &str) -> Error {
+    Error::Systemctl { arguments: arguments.join(" "), words: words.to_owned() }
+}
