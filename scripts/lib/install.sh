@@ -7,27 +7,39 @@ has_package() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) ==
 apt_install() {
   command -v apt-get >/dev/null || die "missing: $*. This machine has no apt-get; install them and run again"
   ((EUID == 0)) || die "missing: $*. Run as root, or install them first"
-  if [[ ! -f $PEERS/apt-updated ]]; then
-    quietly "apt-get update" apt-get update -q
-    touch "$PEERS/apt-updated"
-  fi
-  quietly "installing $*" apt-get install -y -q --no-install-recommends "$@"
+  # Scripts that run at the same time take turns.
+  (
+    flock 8
+    if [[ ! -f $PEERS/apt-updated ]]; then
+      quietly "apt-get update" apt-get update -q
+      touch "$PEERS/apt-updated"
+    fi
+    # A service that a package starts must not keep the lock.
+    quietly "installing $*" apt-get install -y -q --no-install-recommends "$@" 8>&-
+  ) 8>"$CACHE/apt.lock"
 }
 
-# install_tools: commands, each with the package that brings it.
-install_tools() {
+# install_commands COMMAND:PACKAGE...: what of these is missing, with a C library to link against, CA
+# certificates and Python's venv, which all scripts need.
+install_commands() {
   local need=() pair
-  for pair in curl:curl git:git gcc:gcc make:make jq:jq htpasswd:apache2-utils \
-    debootstrap:debootstrap docker-registry:docker-registry setpriv:util-linux ip:iproute2 python3:python3 \
-    systemd-analyze:systemd; do
+  for pair in git:git gcc:gcc python3:python3 "$@"; do
     command -v "${pair%%:*}" >/dev/null || need+=("${pair#*:}")
   done
   [[ -s /etc/ssl/certs/ca-certificates.crt ]] || need+=(ca-certificates)
   has_package libc6-dev || need+=(libc6-dev)
   python3 -c 'import ensurepip, venv' 2>/dev/null || need+=(python3-venv)
   ((${#need[@]} == 0)) || apt_install "${need[@]}"
+}
+
+# install_tools: what the peers and the tests need.
+install_tools() {
+  local registry_was_there
+  registry_was_there=$(command -v docker-registry) || true
+  install_commands curl:curl make:make jq:jq htpasswd:apache2-utils debootstrap:debootstrap \
+    docker-registry:docker-registry setpriv:util-linux ip:iproute2 systemd-analyze:systemd
   # Debian's package starts a registry of its own, which nobody here asked for.
-  if [[ " ${need[*]} " == *" docker-registry "* && -d /run/systemd/system ]]; then
+  if [[ -z $registry_was_there && -d /run/systemd/system ]]; then
     systemctl disable --now docker-registry.service
   fi
 }

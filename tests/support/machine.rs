@@ -281,6 +281,11 @@ impl Cloud {
         machine
     }
 
+    /// Bytes that instances have got from the registry so far.
+    pub fn pulled(&self) -> u64 {
+        self.registry.sent()
+    }
+
     /// A query on the instances' database.
     pub fn sql(&self, query: &str) -> String {
         psql(&self.database, query)

@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# Static executables, the same bytes from the same commit and toolchain, wherever they are built.
+
+DIST=${CARGO_TARGET_DIR:-$ROOT/target}/dist
+# shellcheck disable=SC2034 # for the scripts that include this
+ARCHITECTURES=(x86_64 aarch64)
+
+install_static_tools() { install_commands curl:curl readelf:binutils; }
+
+# install_debian_rust: Debian's compiler with the source of its standard library. It has no musl
+# target ready-made, so the build makes that library as well.
+install_debian_rust() {
+  local need=() package
+  for package in rustc-web cargo-web rust-web-src; do
+    has_package "$package" || need+=("$package")
+  done
+  ((${#need[@]} == 0)) || apt_install "${need[@]}"
+}
+
+# choose_route TARGET: how this machine gets at a standard library for the target. STATIC_ROUTE=debian
+# takes the second way although the first is there.
+choose_route() {
+  local target=$1
+  ROUTE=debian
+  if [[ ${STATIC_ROUTE:-rustup} == rustup ]] && command -v rustup >/dev/null \
+    && timeout 300 rustup target add "$target" >"$CACHE/rustup-target.log" 2>&1; then
+    ROUTE=rustup
+    RUSTC_COMMAND=$(rustup which rustc) CARGO_COMMAND=$(rustup which cargo)
+    say "$target: rustup has the target"
+    return
+  fi
+  command -v apt-get >/dev/null || die "rustup can add no $target (see $CACHE/rustup-target.log), and this is no Debian"
+  say "$target: rustup cannot add it; Debian's compiler builds the standard library along"
+  install_debian_rust
+  RUSTC_COMMAND=/usr/bin/rustc CARGO_COMMAND=/usr/bin/cargo
+}
+
+# remapped_flags TARGET_DIR: flags for the compiler, separated as cargo wants them, so that no path of
+# this machine reaches the executable. Of several prefixes that fit, the last one counts.
+remapped_flags() {
+  local flags=(--remap-path-prefix="$ROOT=/preview-agent" --remap-path-prefix="$1=/target")
+  local registry
+  for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+    flags+=(--remap-path-prefix="${registry%/}=/registry")
+  done
+  local sysroot commit
+  sysroot=$("$RUSTC_COMMAND" --print sysroot)
+  commit=$("$RUSTC_COMMAND" -vV | sed -n 's/^commit-hash: //p')
+  flags+=(--remap-path-prefix="$sysroot/lib/rustlib/src/rust=/rustc/$commit")
+  flags+=(--remap-path-prefix="$(readlink -f "$sysroot/lib/rustlib/src/rust")=/rustc/$commit")
+  # zig brings musl's start files and its own C library.
+  flags+=(-C link-self-contained=no)
+  local IFS=$'\x1f'
+  printf '%s' "${flags[*]}"
+}
+
+# build_static ARCHITECTURE: one executable, into $DIST.
+build_static() {
+  local arch=$1 target=$1-unknown-linux-musl folder extra=()
+  choose_route "$target"
+  folder=${CARGO_TARGET_DIR:-$ROOT/target}/static-$ROUTE
+  # The profile aborts on a panic, so nothing unwinds.
+  [[ $ROUTE == rustup ]] || extra=("-Zbuild-std=std,panic_abort")
+  (
+    cd "$ROOT" || exit
+    export PATH=$RELEASE_VENV/bin:$PATH
+    export RUSTC=$RUSTC_COMMAND CARGO=$CARGO_COMMAND CARGO_TARGET_DIR=$folder CARGO_INCREMENTAL=0
+    unset RUSTC_BOOTSTRAP RUSTFLAGS CARGO_BUILD_TARGET
+    # build-std wants it; where it is set, the hint in .cargo/config.toml counts as well.
+    [[ $ROUTE == rustup ]] || export RUSTC_BOOTSTRAP=1
+    quietly "fetching the dependencies" "$CARGO_COMMAND" fetch --locked
+    CARGO_ENCODED_RUSTFLAGS=$(remapped_flags "$folder")
+    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+    export CARGO_ENCODED_RUSTFLAGS SOURCE_DATE_EPOCH
+    quietly "building agent-$arch" \
+      cargo-zigbuild zigbuild --release --locked --bin agent --target "$target" "${extra[@]}"
+  )
+  mkdir -p "$DIST"
+  install -m 755 "$folder/$target/release/agent" "$DIST/agent-$arch"
+  must_be_static "$DIST/agent-$arch"
+}
+
+# must_be_static FILE: no interpreter and no shared library, so that it runs where nothing else is.
+must_be_static() {
+  local headers
+  headers=$(LC_ALL=C readelf --wide --program-headers --dynamic "$1")
+  if grep -Eq 'INTERP|\(NEEDED\)' <<<"$headers"; then
+    grep -E 'INTERP|\(NEEDED\)' <<<"$headers" >&2
+    die "$1 is not static"
+  fi
+  say "$1: static, $(stat -c %s "$1") bytes"
+}
+
+# write_checksums: over everything that lies in $DIST.
+write_checksums() {
+  (
+    cd "$DIST" || exit
+    rm -f SHA256SUMS
+    sha256sum -- * >../SHA256SUMS.part
+    mv ../SHA256SUMS.part SHA256SUMS
+  )
+}
