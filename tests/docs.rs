@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory as _;
+use preview_agent::cli::Cli;
 use preview_agent::config::{self, Config};
 use serde_json::{Value, json};
 
@@ -235,6 +237,19 @@ fn each_default_of_the_config_reference_changes_nothing_where_it_is_written() {
         checked += 1;
     }
     assert!(checked > 15, "{checked}");
+}
+
+#[test]
+fn the_readme_has_each_command() {
+    let commands: Vec<String> =
+        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("## Commands\n").unwrap();
+    let told = rows(table.trim_start().split("\n\n").next().unwrap()).into_iter().map(|row| {
+        let words = code(row[0]).and_then(|cell| cell.strip_prefix("agent ")).unwrap_or_default();
+        words.split(' ').next().unwrap().to_owned()
+    });
+    assert_eq!(told.collect::<Vec<_>>(), commands);
 }
 
 #[test]

@@ -24,7 +24,8 @@ fn root() -> tempfile::TempDir {
         let path = root.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mode = if path.ends_with("agent") || path.ends_with("kill") { 0o755 } else { 0o644 };
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
     write("etc/systemd/system/preview-agent.service", UNIT_TEXT);
     write("usr/bin/agent", "");
@@ -40,7 +41,7 @@ fn root() -> tempfile::TempDir {
 fn systemd_finds_no_fault_with_the_unit() {
     let root = root();
     let unit = "preview-agent.service";
-    let output = systemd_analyze(&["verify", "--man=no", &format!("--root={}", root.path().display()), unit]);
+    let output = systemd_analyze(&["verify", &format!("--root={}", root.path().display()), unit]);
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && words.trim().is_empty(), "{words}");
 }
@@ -51,7 +52,7 @@ fn systemd_sees_a_fault_in_a_unit_where_there_is_one() {
     let broken = UNIT_TEXT.replace("RestartSec=15s", "RestartSecs=15s");
     std::fs::write(root.path().join("etc/systemd/system/preview-agent.service"), broken).unwrap();
     let root = format!("--root={}", root.path().display());
-    let output = systemd_analyze(&["verify", "--man=no", &root, "preview-agent.service"]);
+    let output = systemd_analyze(&["verify", &root, "preview-agent.service"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("RestartSecs"));
 }
 

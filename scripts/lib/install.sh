@@ -37,7 +37,7 @@ install_tools() {
   local registry_was_there
   registry_was_there=$(command -v docker-registry) || true
   install_commands curl:curl make:make jq:jq htpasswd:apache2-utils debootstrap:debootstrap \
-    docker-registry:docker-registry setpriv:util-linux ip:iproute2
+    docker-registry:docker-registry setpriv:util-linux ip:iproute2 systemd-analyze:systemd
   # Debian's package starts a registry of its own, which nobody here asked for.
   if [[ -z $registry_was_there && -d /run/systemd/system ]]; then
     systemctl disable --now docker-registry.service

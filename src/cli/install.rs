@@ -60,7 +60,7 @@ impl Install {
         }
         systemctl::call(&["enable", "--quiet", UNIT], systemctl::LIMIT)?;
         if self.no_start || !systemctl::is_running() {
-            say(&format!("{UNIT} is enabled and was not started; it starts at the next boot"));
+            say(&format!("{UNIT} is enabled; it starts at the next boot"));
             return Ok(exit::OK);
         }
         start(layout)

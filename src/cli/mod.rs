@@ -7,6 +7,7 @@ pub mod exit;
 mod install;
 mod logging;
 mod logs;
+mod man;
 mod run;
 pub mod status;
 pub mod style;
@@ -23,6 +24,7 @@ pub use check::Check;
 pub use completions::Completions;
 pub use install::Install;
 pub use logs::{Logs, Source};
+pub use man::Man;
 pub use run::Run;
 pub use status::Status;
 pub use uninstall::Uninstall;
@@ -56,6 +58,7 @@ enum Command {
     Install(Install),
     Uninstall(Uninstall),
     Completions(Completions),
+    Man(Man),
 }
 
 impl Cli {
@@ -70,6 +73,7 @@ impl Cli {
             Command::Install(command) => command.run(),
             Command::Uninstall(command) => command.run(),
             Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
         }
     }
 }
@@ -97,7 +101,8 @@ Exit status:
   2   the command line is wrong
   3   a run is in progress
   4   there is no agent, it was stopped, or its status has expired
-  75  may work later: another agent runs, or the state folder cannot be used
+  75  may work later: another agent runs, the state folder cannot be used, or
+      an installed agent has given no status yet
   77  permission denied
   78  the configuration is wrong
 
@@ -105,19 +110,27 @@ Files:
   /etc/preview-agent/config.yaml    the configuration
   /run/preview-agent/status.json    the status; no secrets, world-readable
   /var/lib/preview-agent/           state, migrate.log, build.log
+  /usr/bin/agent                    this program, as `agent install` places it
+  /etc/systemd/system/preview-agent.service
+                                    the unit; your changes go into a drop-in:
+                                    `systemctl edit preview-agent`
+  /etc/systemd/system/preview-agent.service.d/report.conf
+                                    the name from `agent install --report`
 
 Environment:
   RUNTIME_DIRECTORY   folder of status.json; systemd sets it
   STATE_DIRECTORY     folder of what survives a reboot; systemd sets it
   NOTIFY_SOCKET, WATCHDOG_USEC, CREDENTIALS_DIRECTORY   from systemd
   AWS_ENDPOINT_URL, AWS_REGION, ...   as every AWS client reads them
-  DOCKER_HOST         the engine's unix socket, unix:///var/run/docker.sock by default
-  PREVIEW_AGENT_REPORT   the status parameter for a configuration that cannot be read
+  DOCKER_HOST         the engine's socket, else unix:///var/run/docker.sock
+  PREVIEW_AGENT_REPORT   status parameter where no configuration can be read
   NO_COLOR            no colours on a terminal
 
 Examples:
   agent status                      what state is it in?
   agent status --watch              follow a deployment
   agent logs migrate -n 50          the end of the migration's output
+  agent install --report /pr-preview/42/status
+                                    make this program the service, or upgrade it
   systemctl reload preview-agent    deploy what the configuration says now
 ";

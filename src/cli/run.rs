@@ -104,7 +104,10 @@ impl Run {
 /// in short, and nothing is touched.
 async fn refuse(reporter: &Reporter, store: &Store, error: &config::Error) -> u8 {
     let code = exit::of_config_error(error);
-    let words = error.to_string();
+    let mut words = error.to_string();
+    if let config::Error::Denied { path } = error {
+        words += config::service_hint(path, io::ErrorKind::PermissionDenied);
+    }
     let fault = Fault::new(Code::ConfigInvalid, words.lines().next().unwrap_or_default());
     let now = reporter.now();
     reporter.update(|document: &mut Document| {

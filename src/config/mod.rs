@@ -63,11 +63,12 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
     let mut problems = findings.problems.into_inner();
     for host_file in findings.host_files.into_inner() {
         if let Some(trouble) = unfit(&host_file.path) {
+            let hint = service_hint(&host_file.path, io::ErrorKind::NotFound);
             problems.push(Problem {
                 line: host_file.at.line,
                 column: host_file.at.column,
                 field: host_file.field,
-                message: format!("{trouble}: {}", host_file.path.display()),
+                message: format!("{trouble}: {}{hint}", host_file.path.display()),
             });
         }
     }
@@ -124,6 +125,26 @@ fn not_utf8(file: String, before: &[u8]) -> Error {
     let column = before[start..].chars().count() as u64 + 1;
     let message = "not UTF-8 text".to_owned();
     Error::Invalid { file, problems: vec![Problem { line, column, field: String::new(), message }] }
+}
+
+/// What to add where a file is said to be missing or denied: the unit hides
+/// some folders (`ProtectHome=`, `PrivateTmp=`) and leaves root no right to what
+/// belongs to others (`CapabilityBoundingSet=`), which nobody expects of root.
+#[must_use]
+pub fn service_hint(path: &Path, kind: io::ErrorKind) -> &'static str {
+    const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+    match kind {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            if HIDDEN.iter().any(|folder| path.starts_with(folder)) =>
+        {
+            " (as a service the agent sees neither /home nor /root and has a /tmp of its own; keep the file below \
+             /etc/preview-agent)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            " (as a service the agent reads what belongs to root or is open to all)"
+        }
+        _ => "",
+    }
 }
 
 /// Why a path cannot be mounted as a file; one that this user may not look at is not judged.

@@ -17,6 +17,7 @@ use super::policy::Policy;
 use super::pull::ImageReady;
 use super::store::{Spent, Store};
 use super::words;
+use crate::config::service_hint;
 use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};
 use crate::redact::output::{Lines, Tail};
 use crate::retry::{self, GaveUp, Verdict};
@@ -79,7 +80,8 @@ impl Jobs<'_> {
     /// The last try's fault with the job's last output.
     pub async fn run(&mut self, phase: PhaseName, job: &Job, image: &ImageReady) -> Result<Done, Fault> {
         let spec = self.desired.job_spec(job, &image.id, self.store).map_err(|(path, error)| {
-            Fault::new(Code::CredentialMissing, format!("{}: {}: {error}", job.name, path.display()))
+            let hint = service_hint(&path, error.kind());
+            Fault::new(Code::CredentialMissing, format!("{}: {}: {error}{hint}", job.name, path.display()))
         })?;
         let adopted = self.adoptable(&spec).await?;
         let done = self.store.state().done.get(&job.name) == Some(&spec);

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::facts::Facts;
 use crate::aws::{Fetched, SECRETS_MANAGER};
-use crate::config::{Config, Text, ValueRef, ValueSource};
+use crate::config::{Config, Text, ValueRef, ValueSource, service_hint};
 use crate::redact::Redactor;
 use crate::status::{Code, Fault};
 
@@ -170,7 +170,8 @@ pub(super) fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 fn read_value(field: &str, path: &Path) -> Result<String, Fault> {
     let missing =
         |words: String| Fault::new(Code::CredentialMissing, format!("{field}: {}: {words}", path.display()));
-    let bytes = read_file(path, VALUE_MAX).map_err(|error| missing(error.to_string()))?;
+    let bytes = read_file(path, VALUE_MAX)
+        .map_err(|error| missing(format!("{error}{}", service_hint(path, error.kind()))))?;
     let mut text = String::from_utf8(bytes).map_err(|_| missing("not UTF-8 text".to_owned()))?;
     if text.ends_with('\n') {
         text.pop();
