@@ -278,6 +278,10 @@ impl Cloud {
             ),
         ]);
         run(&["start", &machine.name]);
+        if !network {
+            // Docker gives a route to everybody, long before User Data is read.
+            machine.sh("ip route del default");
+        }
         machine
     }
 
