@@ -86,6 +86,41 @@ fn the_module_map_has_every_module_in_its_own_words() {
     assert!(told == map, "CONTRIBUTING.md's module map is out of date; UPDATE_README=1 writes it anew");
 }
 
+/// The tests that a cell names as `` `file`: `test`, `test`; `file`: … ``.
+fn tests_named(cell: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for group in cell.split(';').filter(|group| !group.trim().is_empty()) {
+        let (file, tests) =
+            group.split_once(": ").unwrap_or_else(|| panic!("no `file`: `test` in {group:?}"));
+        let name = |text: &str| code(text.trim()).unwrap_or_else(|| panic!("{text:?} is no name")).to_owned();
+        found.extend(tests.split(',').map(|test| (name(file), name(test))));
+    }
+    found
+}
+
+#[test]
+fn each_trouble_of_the_script_names_tests_that_exist() {
+    let page = read("docs/troubles.md");
+    let (mut numbered, mut pending) = (Vec::new(), Vec::new());
+    for row in
+        rows(&page).into_iter().filter(|row| !row[0].starts_with("trouble") && !row[0].starts_with('-'))
+    {
+        let tests = tests_named(row[2].trim());
+        for (file, test) in &tests {
+            let text = read(format!("tests/{file}.rs"));
+            assert!(text.contains(&format!("fn {test}(")), "tests/{file}.rs has no {test}");
+        }
+        if row[1].starts_with("pending") {
+            pending.push(row[0]);
+        } else {
+            assert!(!tests.is_empty(), "nothing shows: {}", row[0]);
+        }
+        numbered.extend(row[0].split(' ').next().filter(|first| first.starts_with("7.")).map(str::to_owned));
+    }
+    assert_eq!(numbered, (1..=11).map(|n| format!("7.{n}")).collect::<Vec<_>>());
+    assert!(pending.iter().all(|row| row.starts_with("7.10 ") || row.starts_with("7.11 ")), "{pending:?}");
+}
+
 /// Height in the house: imports point to a higher number.
 fn layer(module: &str) -> u32 {
     match module {

@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use preview_agent::config::{ImageReference, Publish};
-use preview_agent::docker::pull::{Progress, PullError};
+use preview_agent::docker::pull::{Credentials, Progress, PullError};
 use preview_agent::docker::{ContainerRequest, Engine, Error, Event, LocalImage, Role, Scope};
 use serde_json::json;
 use support::docker::{Answer, FakeDocker, cut_off, document, lines, refusal, stream_of};
+use support::peers::{Peers, peers};
 use support::registry::{FakeRegistry, architecture};
 use support::world::{World, docker};
 
@@ -459,6 +460,41 @@ fn a_command_that_cannot_run_is_told_from_other_refusals() {
 }
 
 #[test]
+fn the_words_about_a_command_mean_the_same_on_every_engine() {
+    let begun =
+        "failed to create task for container: failed to create shim task: OCI runtime create failed: ";
+    let cases = [
+        // Docker 20.10
+        (
+            "OCI runtime create failed: container_linux.go:380: starting container process caused: exec: \"/absent\": stat /absent: no such file or directory: unknown",
+            true,
+        ),
+        // Docker 28.5
+        (
+            "runc create failed: unable to start container process: error during container init: exec: \"/absent\": stat /absent: no such file or directory",
+            true,
+        ),
+        (
+            "runc create failed: unable to start container process: error during container init: exec: \"/data\": permission denied",
+            true,
+        ),
+        // What is missing is not the command.
+        (
+            "runc create failed: unable to start container process: error during container init: error mounting \"/x\" to rootfs at \"/y\": open /y: no such file or directory: unknown",
+            false,
+        ),
+    ];
+    for (words, missing) in cases {
+        let fake = FakeDocker::start(move |method, _| {
+            (method == "POST").then(|| refusal(400, &format!("{begun}{words}")))
+        });
+        let error = block_on(async { connect(&fake.host(), PATIENCE).await.unwrap().start("abc").await })
+            .unwrap_err();
+        assert_eq!(matches!(error, Error::CommandMissing { .. }), missing, "{error:?}");
+    }
+}
+
+#[test]
 fn a_program_of_no_known_format_never_runs() {
     let ours = Ours::new();
     let ended = ours.start(ours.request("/garbage"));
@@ -478,8 +514,14 @@ fn a_taken_port_is_told_and_its_container_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let ours = Ours::new();
+    // Newer engines look at the command before they look at the port, so this one has to exist.
+    let Peers { registry, registry_user, registry_password, .. } = peers();
+    let image = format!("{registry}/acme/tasks-api:good");
+    let login = Credentials { username: registry_user.clone(), password: registry_password.clone().into() };
+    let name = ImageReference::parse(&image).unwrap();
+    block_on(ours.engine.pull(&name, Some(&login), Duration::from_secs(60), |_| {})).unwrap();
     let publish = Some((Publish { ip: [127, 0, 0, 1].into(), port }, 8000));
-    let error = ours.start(ContainerRequest { publish, ..ours.request("/data") }).unwrap_err();
+    let error = ours.start(ContainerRequest { image, publish, ..ours.request("true") }).unwrap_err();
     assert!(matches!(error, Error::PortInUse { .. }), "{error:?}");
     assert_eq!(block_on(ours.engine.holder_of_port(port)).unwrap(), None);
 }

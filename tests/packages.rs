@@ -1,12 +1,13 @@
 //! The packages for Debian and for Amazon Linux: what is in them, and what their hooks do to a system.
 //!
-//! They hold the static executable: `packaging/build-static x86_64` makes it.
+//! They hold the static executable: `packaging/build-static ARCHITECTURE` makes it.
 
 // The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 mod support;
 
+use std::env::consts::ARCH;
 use std::fs;
 use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -44,11 +45,11 @@ fn script(line: &str) -> String {
 /// The package of this kind and version, made in the folder.
 fn package(kind: &str, version: &str, folder: &Path) -> PathBuf {
     let dist = script("echo $DIST");
-    let agent = Path::new(&dist).join("agent-x86_64");
-    assert!(agent.exists(), "no {}; run packaging/build-static x86_64", agent.display());
+    let agent = Path::new(&dist).join(format!("agent-{ARCH}"));
+    assert!(agent.exists(), "no {}; run packaging/build-static {ARCH}", agent.display());
     let out = folder.join(version);
     fs::create_dir(&out).unwrap();
-    script(&format!("install_package_tools; build_package {kind} x86_64 {version} '{}'", out.display()));
+    script(&format!("install_package_tools; build_package {kind} {ARCH} {version} '{}'", out.display()));
     fs::read_dir(&out).unwrap().next().unwrap().unwrap().path()
 }
 

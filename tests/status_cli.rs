@@ -51,7 +51,7 @@ fn json_is_the_file_s_bytes_and_a_newline() {
 fn the_view_begins_with_the_verdict() {
     let (_dir, path, _reporter) = reported();
     let mut out = Vec::new();
-    assert_eq!(show(&path, Style::default(), &mut out).unwrap(), exit::IN_PROGRESS);
+    assert_eq!(show(&path, None, Style::default(), &mut out).unwrap(), exit::IN_PROGRESS);
     assert!(out.starts_with(b"in progress: starting\n"));
 }
 
@@ -90,14 +90,14 @@ fn refusal(content: &str) -> (u8, StatusError) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("status.json");
     std::fs::write(&path, content).unwrap();
-    let code = show(&path, Style::default(), &mut Vec::new()).unwrap();
+    let code = show(&path, None, Style::default(), &mut Vec::new()).unwrap();
     (code, read(&path).unwrap_err())
 }
 
 #[test]
 fn without_a_status_there_is_one_clear_line() {
     let path = Path::new("/nonexistent/status.json");
-    assert_eq!(show(path, Style::default(), &mut Vec::new()).unwrap(), exit::NO_AGENT);
+    assert_eq!(show(path, None, Style::default(), &mut Vec::new()).unwrap(), exit::NO_AGENT);
     assert_eq!(json(path, &mut Vec::new()).unwrap(), exit::NO_AGENT);
     assert_eq!(follow(path, &mut Vec::new()).unwrap(), exit::NO_AGENT);
     let line = read(path).unwrap_err().to_string();

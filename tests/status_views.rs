@@ -4,7 +4,7 @@
 
 use preview_agent::cli::exit;
 use preview_agent::cli::style::Style;
-use preview_agent::cli::view::render;
+use preview_agent::cli::view::{render, render_within};
 use preview_agent::status::verdict::verdict;
 use preview_agent::status::*;
 use proptest::prelude::*;
@@ -120,6 +120,24 @@ fn assert_presentable(view: &str) {
     for line in view.lines() {
         assert!(line.chars().count() <= 80, "too wide: {line}");
         assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+    }
+}
+
+#[test]
+fn a_view_with_little_room_keeps_the_verdict_and_the_fault() {
+    let mut document = failed();
+    document.verdict = verdict(&document);
+    let within = |max| render_within(&document, at(60), Style::default(), max);
+    assert_eq!(within(2400), render(&document, at(60), Style::default()));
+    let whole = within(2400).len();
+    assert!(!within(whole - 1).contains("\nphases\n") && within(whole - 1).contains("instance   i-"));
+    assert!(within(700).contains("\nfault\n") && !within(700).contains("instance   i-"));
+    for max in 60..whole {
+        let view = within(max);
+        assert!(
+            view.len() <= max && view.starts_with("failed in migrate: migration_failed"),
+            "{max}: {view}"
+        );
     }
 }
 

@@ -7,11 +7,16 @@ has_package() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) ==
 apt_install() {
   command -v apt-get >/dev/null || die "missing: $*. This machine has no apt-get; install them and run again"
   ((EUID == 0)) || die "missing: $*. Run as root, or install them first"
-  if [[ ! -f $PEERS/apt-updated ]]; then
-    quietly "apt-get update" apt-get update -q
-    touch "$PEERS/apt-updated"
-  fi
-  quietly "installing $*" apt-get install -y -q --no-install-recommends "$@"
+  # Scripts that run at the same time take turns.
+  (
+    flock 8
+    if [[ ! -f $PEERS/apt-updated ]]; then
+      quietly "apt-get update" apt-get update -q
+      touch "$PEERS/apt-updated"
+    fi
+    # A service that a package starts must not keep the lock.
+    quietly "installing $*" apt-get install -y -q --no-install-recommends "$@" 8>&-
+  ) 8>"$CACHE/apt.lock"
 }
 
 # install_commands COMMAND:PACKAGE...: what of these is missing, with a C library to link against, CA

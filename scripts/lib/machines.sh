@@ -23,10 +23,10 @@ machine_current() {
     [[ $made_from == "$(machine_made_from)" ]]
 }
 
-# machine_tarball NAME SUITE PACKAGES: the packages as a file, made anew when this script changes; its path.
+# machine_tarball NAME SUITE PACKAGES: the packages as a file, made anew when the list changes; its path.
 machine_tarball() {
   local file
-  file=$CACHE/machines/$1-$(cksum <"${BASH_SOURCE[0]}" | cut -d' ' -f1).tar
+  file=$CACHE/machines/$1-$(cksum <<<"${SLIM[*]} $2 $3" | cut -d' ' -f1).tar
   if [[ ! -s $file ]]; then
     mkdir -p "$CACHE/machines"
     rm -f "$CACHE/machines/$1"-*.tar
@@ -43,6 +43,10 @@ machine_tarball() {
 # - cloud-init runs User Data from a NoCloud seed; the modules left out look for hardware, SSH or the
 #   network that a container does not have.
 # - Timers of apt would hold the package lock at a time of their own choosing.
+# - Where the host has version 1 of control groups, systemd would mount every controller that the
+#   kernel knows, in a hierarchy of its own where the host has none. All processes of the host then
+#   list that hierarchy, and its containerd, which finds no mount for it, no longer notices
+#   containers that run out of memory. So init shows systemd only the controllers that the host has.
 machine_setup() {
   cat <<'SETUP'
 set -e
@@ -69,6 +73,21 @@ done
 # to systemd (it would enable every unit there is).
 mkdir -p /var/log/journal
 : >/etc/machine-id
+rm /sbin/init
+cat >/sbin/init <<'INIT'
+#!/bin/sh
+if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
+  while read -r name rest; do
+    case $name in
+      \#*) echo "$name $rest" ;;
+      *) if mountpoint -q "/sys/fs/cgroup/$name"; then printf '%s\t%s\n' "$name" "$rest"; fi ;;
+    esac
+  done </proc/cgroups >/run/cgroups
+  mount --bind /run/cgroups /proc/cgroups
+fi
+exec /lib/systemd/systemd "$@"
+INIT
+chmod 0755 /sbin/init
 touch /etc/.updated /var/.updated
 SETUP
 }

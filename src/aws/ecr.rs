@@ -10,6 +10,8 @@ use secrecy::SecretString;
 use super::error::Call;
 use super::{Aws, AwsError};
 
+pub(super) const LOGIN_ACTION: &str = "ecr:GetAuthorizationToken";
+
 /// Limit of one login.
 const LOGIN: Duration = Duration::from_secs(30);
 
@@ -34,7 +36,7 @@ impl Aws {
             config = config.endpoint_url(url);
         }
         let endpoint = self.endpoints.ecr.clone().unwrap_or_else(|| format!("ECR in {region}"));
-        let call = Call { operation: "ecr:GetAuthorizationToken", endpoint: &endpoint, resource: "*" };
+        let call = Call { operation: LOGIN_ACTION, endpoint: &endpoint, resource: "*" };
         let request = aws_sdk_ecr::Client::from_conf(config.build()).get_authorization_token().send();
         let answer = match tokio::time::timeout(LOGIN, request).await {
             Ok(answer) => answer.map_err(|e| call.failed(&e))?,

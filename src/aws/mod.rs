@@ -6,6 +6,7 @@ mod ecr;
 mod error;
 mod imds;
 mod parameters;
+pub mod policy;
 
 pub use ecr::RegistryToken;
 pub use error::AwsError;

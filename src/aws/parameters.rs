@@ -22,7 +22,8 @@ pub const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
 const FETCH: Duration = Duration::from_secs(30);
 /// Limit of one write.
 const PUT: Duration = Duration::from_secs(10);
-const GET_ACTION: &str = "ssm:GetParameters";
+pub(super) const GET_ACTION: &str = "ssm:GetParameters";
+pub(super) const PUT_ACTION: &str = "ssm:PutParameter";
 
 /// What became of one name.
 #[derive(Debug, Clone)]
@@ -128,7 +129,7 @@ impl Parameters {
     /// # Errors
     /// [`AwsError::retryable`] tells whether a later write may succeed. Ends within 10 s.
     pub async fn put(&self, name: &str, value: &str) -> Result<(), AwsError> {
-        let call = self.call("ssm:PutParameter", name);
+        let call = self.call(PUT_ACTION, name);
         let request = self
             .client
             .put_parameter()

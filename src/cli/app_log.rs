@@ -20,9 +20,9 @@ const PATIENCE: Duration = Duration::ZERO;
 ///
 /// # Errors
 /// The reader at the other end.
-pub(super) fn show(lines: usize, follow: bool) -> io::Result<u8> {
+pub(super) fn show(lines: usize, follow: bool, out: &mut impl Write) -> io::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(print(lines, follow)) {
+    match runtime.block_on(print(lines, follow, out)) {
         Ok(Some(written)) => written.map(|()| exit::OK),
         Ok(None) => Ok(complain("the application has no container", exit::FAILED)),
         Err(error @ Error::Forbidden { .. }) => {
@@ -32,7 +32,7 @@ pub(super) fn show(lines: usize, follow: bool) -> io::Result<u8> {
     }
 }
 
-async fn print(lines: usize, follow: bool) -> Result<Option<io::Result<()>>, Error> {
+async fn print(lines: usize, follow: bool, out: &mut impl Write) -> Result<Option<io::Result<()>>, Error> {
     let engine = Engine::connect(&socket_from_env(), Scope::new(&paths::state_dir()), PATIENCE).await?;
     let Some(container) = newest(engine.containers(Role::App).await?) else { return Ok(None) };
     // What the container was given as a secret does not leave it through here.
@@ -41,7 +41,6 @@ async fn print(lines: usize, follow: bool) -> Result<Option<io::Result<()>>, Err
         redactor.learn(secret);
     }
     let last = u32::try_from(lines).unwrap_or(u32::MAX);
-    let out = &mut io::stdout().lock();
     let written = if follow {
         write_all(engine.follow_logs(&container.id, Some(last)), redactor, out).await
     } else {

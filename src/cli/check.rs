@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::bounded::first;
 use super::{CONFIG_FILE, exit};
 use crate::config::{
     self, Config, Connection, Health, ImageReference, Stage, Text, TextPart, ValueRef, ValueSource,
@@ -18,6 +19,9 @@ pub struct Check {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
     pub config: PathBuf,
+    /// Write at most this many bytes: the last lines are left out
+    #[arg(long, value_name = "N")]
+    pub bytes: Option<usize>,
 }
 
 impl Check {
@@ -31,13 +35,20 @@ impl Check {
         match config::load(&self.config) {
             Ok(loaded) => {
                 let text = format!("{}: ok\n{}", self.config.display(), summary(&loaded.config));
-                out.write_all(text.as_bytes()).ok();
+                out.write_all(self.bounded(text).as_bytes()).ok();
                 exit::OK
             }
             Err(error) => {
-                writeln!(err, "{error}").ok();
+                err.write_all(self.bounded(format!("{error}\n")).as_bytes()).ok();
                 exit::of_config_error(&error)
             }
+        }
+    }
+
+    fn bounded(&self, text: String) -> String {
+        match self.bytes {
+            Some(max) => first(&text, max),
+            None => text,
         }
     }
 }
@@ -141,7 +152,7 @@ mod tests {
         let config = folder.path().join("config.yaml");
         std::fs::write(&config, text).unwrap();
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = Check { config }.report(&mut out, &mut err);
+        let code = Check { config, bytes: None }.report(&mut out, &mut err);
         let folder = format!("{}/", folder.path().display());
         let shown = |bytes| String::from_utf8(bytes).unwrap().replace(&folder, "");
         (code, shown(out), shown(err))
@@ -204,7 +215,8 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_a_bad_configuration() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = Check { config: "/nonexistent/config.yaml".into() }.report(&mut out, &mut err);
+        let code =
+            Check { config: "/nonexistent/config.yaml".into(), bytes: None }.report(&mut out, &mut err);
         assert_eq!(code, 78);
         assert_eq!(String::from_utf8(err).unwrap(), "/nonexistent/config.yaml: no such file\n");
     }

@@ -1,15 +1,14 @@
 //! `agent logs`: the logs of the migration, the build and the agent.
 
-use std::io;
-use std::process::Command;
+use std::io::{self, Write};
+use std::process::{Command, ExitStatus, Stdio};
 
 use clap::{Args, ValueEnum};
 
+use super::bounded::Newest;
 use super::{app_log, complain, exit, tail};
+use crate::install::UNIT;
 use crate::status::paths;
-
-/// The unit whose journal is the agent's log.
-const UNIT: &str = "preview-agent";
 
 /// Show the logs of a part of the deployment
 #[derive(Debug, Args)]
@@ -23,6 +22,9 @@ pub struct Logs {
     /// Go on with what comes, until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
+    /// Write at most this many bytes: older lines are left out, long ones cut
+    #[arg(long, value_name = "N", conflicts_with = "follow")]
+    pub bytes: Option<usize>,
 }
 
 /// Whose logs.
@@ -42,11 +44,14 @@ impl Logs {
     /// Runs the command and returns the exit code.
     #[must_use]
     pub fn run(self) -> u8 {
-        let result = match self.source {
-            Source::App => app_log::show(self.lines, self.follow),
-            Source::Migrate => self.file("migrate.log", "no job or migration has run yet"),
-            Source::Build => self.file("build.log", "no image has been built yet"),
-            Source::Agent => self.journal(),
+        let out = &mut io::stdout().lock();
+        let result = match self.bytes {
+            None => self.show(out),
+            Some(max) => {
+                let mut newest = Newest::new(max);
+                let result = self.show(&mut newest);
+                result.and_then(|code| out.write_all(newest.finish().as_bytes()).map(|()| code))
+            }
         };
         match result {
             Ok(code) => code,
@@ -56,10 +61,18 @@ impl Logs {
         }
     }
 
+    fn show(&self, out: &mut impl Write) -> io::Result<u8> {
+        match self.source {
+            Source::App => app_log::show(self.lines, self.follow, out),
+            Source::Migrate => self.file("migrate.log", "no job or migration has run yet", out),
+            Source::Build => self.file("build.log", "no image has been built yet", out),
+            Source::Agent => self.journal(out),
+        }
+    }
+
     /// A file of the state folder, which the deployment keeps bounded.
-    fn file(&self, name: &str, absent: &str) -> io::Result<u8> {
+    fn file(&self, name: &str, absent: &str, out: &mut impl Write) -> io::Result<u8> {
         let path = paths::state_dir().join(name);
-        let out = &mut io::stdout().lock();
         match tail::show(&path, self.lines, self.follow, out) {
             Ok(()) => Ok(exit::OK),
             Err(error) => match error.kind() {
@@ -75,15 +88,25 @@ impl Logs {
         }
     }
 
-    fn journal(&self) -> io::Result<u8> {
+    fn journal(&self, out: &mut impl Write) -> io::Result<u8> {
         let mut journalctl = Command::new("journalctl");
         journalctl.args(["--no-pager", "-u", UNIT, "-n", &self.lines.to_string()]);
         if self.follow {
             journalctl.arg("-f");
         }
-        match journalctl.status() {
-            Ok(status) if status.success() => Ok(exit::OK),
-            Ok(status) => Ok(complain(&format!("journalctl ended with {status}"), exit::FAILED)),
+        let root = rustix::process::geteuid().is_root();
+        let result = match (self.follow || root) && self.bytes.is_none() {
+            true => journalctl.status().map(|status| (status, None)),
+            // Quiet: what it says of other users' messages is said better below.
+            false => piped(journalctl.arg("-q"), out).map(|(status, written)| (status, Some(written))),
+        };
+        match result {
+            Ok((_, Some(0))) if !root => Ok(complain(
+                "the journal shows this user nothing of the agent; try with sudo",
+                exit::NO_PERMISSION,
+            )),
+            Ok((status, _)) if status.success() => Ok(exit::OK),
+            Ok((status, _)) => Ok(complain(&format!("journalctl ended with {status}"), exit::FAILED)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(complain(
                 "there is no journalctl here; without systemd the agent logs to its standard error",
                 exit::FAILED,
@@ -91,4 +114,12 @@ impl Logs {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Copies a command's output, and returns how it ended and how much that was.
+fn piped(command: &mut Command, out: &mut impl Write) -> io::Result<(ExitStatus, u64)> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let copied = child.stdout.take().map_or(Ok(0), |mut pipe| io::copy(&mut pipe, out));
+    let status = child.wait()?;
+    copied.map(|written| (status, written))
 }

@@ -1,13 +1,16 @@
 //! The command line: one file per command, each command struct owns its `run()`.
 
 mod app_log;
+pub mod bounded;
 mod check;
 mod completions;
 pub mod exit;
+mod iam_policy;
 mod install;
 mod logging;
 mod logs;
 mod man;
+mod reload;
 mod run;
 pub mod status;
 pub mod style;
@@ -22,9 +25,11 @@ use clap::{Parser, Subcommand};
 
 pub use check::Check;
 pub use completions::Completions;
+pub use iam_policy::IamPolicy;
 pub use install::Install;
 pub use logs::{Logs, Source};
 pub use man::Man;
+pub use reload::Reload;
 pub use run::Run;
 pub use status::Status;
 pub use uninstall::Uninstall;
@@ -55,8 +60,10 @@ enum Command {
     Check(Check),
     Status(Status),
     Logs(Logs),
+    Reload(Reload),
     Install(Install),
     Uninstall(Uninstall),
+    IamPolicy(IamPolicy),
     Completions(Completions),
     Man(Man),
 }
@@ -70,8 +77,10 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Logs(command) => command.run(),
+            Command::Reload(command) => command.run(),
             Command::Install(command) => command.run(),
             Command::Uninstall(command) => command.run(),
+            Command::IamPolicy(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
         }
@@ -96,7 +105,7 @@ fn failed(error: &InstallError) -> u8 {
 
 const MANUAL: &str = "\
 Exit status:
-  0   done; for status: the service is up and the last run ready
+  0   done; for status and reload: the service is up, the last run ready
   1   failed: the last run failed, or the service is degraded or down
   2   the command line is wrong
   3   a run is in progress
@@ -132,5 +141,5 @@ Examples:
   agent logs migrate -n 50          the end of the migration's output
   agent install --report /pr-preview/42/status
                                     make this program the service, or upgrade it
-  systemctl reload preview-agent    deploy what the configuration says now
+  agent reload                      deploy what the configuration says now
 ";

@@ -31,6 +31,9 @@ pub struct Status {
     /// Follow live: on a terminal until Ctrl-C, else one line per change until the run has ended
     #[arg(long)]
     pub watch: bool,
+    /// Write at most this many bytes: what matters least is left out
+    #[arg(long, value_name = "N", conflicts_with_all = ["json", "watch"])]
+    pub bytes: Option<usize>,
 }
 
 /// Why there is no document to show.
@@ -76,21 +79,25 @@ impl Status {
             (true, _) => json(&path, &mut io::stdout().lock()),
             (_, true) if io::stdout().is_terminal() => watch(&path),
             (_, true) => follow(&path, &mut io::stdout().lock()),
-            _ => show(&path, Style::from_env(), &mut io::stdout().lock()),
+            _ => show(&path, self.bytes, Style::from_env(), &mut io::stdout().lock()),
         };
         // A reader that has seen enough (`| head`) is no failure.
         result.unwrap_or(exit::OK)
     }
 }
 
-/// Writes the view once. Returns the exit code.
+/// Writes the view once, within `bytes` if that is given. Returns the exit code.
 ///
 /// # Errors
 /// Whatever the reader at the other end says.
-pub fn show(path: &Path, style: Style, out: &mut impl Write) -> io::Result<u8> {
+pub fn show(path: &Path, bytes: Option<usize>, style: Style, out: &mut impl Write) -> io::Result<u8> {
     match read(path) {
         Ok(document) => {
-            out.write_all(view::render(&document, now(), style).as_bytes())?;
+            let view = match bytes {
+                Some(max) => view::render_within(&document, now(), style, max),
+                None => view::render(&document, now(), style),
+            };
+            out.write_all(view.as_bytes())?;
             Ok(exit::of_document(&document, now()))
         }
         Err(error) => complain(&error),
@@ -154,7 +161,11 @@ fn watch(path: &Path) -> io::Result<u8> {
             // What does not fit is left out below, so that the verdict stays in sight.
             let mut out = io::stdout().lock();
             write!(out, "\u{1b}[H")?;
-            let rows = rustix::termios::tcgetwinsize(&out).map_or(24, |size| size.ws_row.max(2));
+            // A terminal that nobody has given a size has none; a session may begin so.
+            let rows = match rustix::termios::tcgetwinsize(&out) {
+                Ok(size) if size.ws_row > 0 => size.ws_row.max(2),
+                _ => 24,
+            };
             for line in screen.lines().take(usize::from(rows) - 1) {
                 writeln!(out, "{line}\u{1b}[K")?;
             }

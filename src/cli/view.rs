@@ -1,5 +1,6 @@
 //! The status as a person reads it: the verdict first, then what led to it.
 
+use super::bounded::first;
 use super::style::{Style, Tone, WIDTH, cell, wrap};
 use super::waterfall::{duration, waterfall};
 use crate::redact::plain;
@@ -8,9 +9,33 @@ use crate::status::{Document, FaultReport, HealthStage, Outcome, ServiceState, T
 /// Columns of the names on the left.
 const NAME: usize = 11;
 
+/// A part of the view that may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Phases,
+    Health,
+    Run,
+    Facts,
+}
+
+/// What goes first where there is no room for all; verdict and fault stay.
+const LEAST_FIRST: [Part; 4] = [Part::Phases, Part::Health, Part::Run, Part::Facts];
+
 /// The whole view, in lines of at most [`WIDTH`] columns.
 #[must_use]
 pub fn render(document: &Document, now: Timestamp, style: Style) -> String {
+    render_without(&[], document, now, style)
+}
+
+/// The view within `max` bytes: it loses one part after the other, then the end of the fault.
+#[must_use]
+pub fn render_within(document: &Document, now: Timestamp, style: Style, max: usize) -> String {
+    let without = |parts: usize| render_without(&LEAST_FIRST[..parts], document, now, style);
+    let fitting = (0..=LEAST_FIRST.len()).map(without).find(|view| view.len() <= max);
+    fitting.unwrap_or_else(|| first(&without(LEAST_FIRST.len()), max))
+}
+
+fn render_without(omitted: &[Part], document: &Document, now: Timestamp, style: Style) -> String {
     let mut document = document.clone();
     // Whoever wrote the file: no text of it may drive the terminal.
     fit::texts(&mut document, &mut |text, _| *text = plain(text).into_owned());
@@ -19,10 +44,19 @@ pub fn render(document: &Document, now: Timestamp, style: Style) -> String {
     view.verdict(&document, now);
     // A dead agent's run did not go on after its last word.
     let now = if document.expires_at < now { document.heartbeat_at } else { now };
-    view.run(&document, now);
-    view.phases(&document, now);
-    view.health(&document.health);
-    view.facts(&document);
+    let shown = |part| !omitted.contains(&part);
+    if shown(Part::Run) {
+        view.run(&document, now);
+    }
+    if shown(Part::Phases) {
+        view.phases(&document, now);
+    }
+    if shown(Part::Health) {
+        view.health(&document.health);
+    }
+    if shown(Part::Facts) {
+        view.facts(&document);
+    }
     if let Some(fault) = &document.fault {
         view.fault(fault);
     }

@@ -53,13 +53,8 @@ impl fmt::Debug for Loaded {
 /// # Errors
 /// Why it cannot be read, or everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Loaded, Error> {
-    let bytes = read(path)?;
-    let file = path.display().to_string();
-    let text = match std::str::from_utf8(&bytes) {
-        Ok(text) => text,
-        Err(error) => return Err(not_utf8(file, &bytes[..error.valid_up_to()])),
-    };
-    let (config, findings) = check(text);
+    let (file, bytes) = (path.display().to_string(), read(path)?);
+    let (config, findings) = check(utf8(&file, &bytes)?);
     let mut problems = findings.problems.into_inner();
     for host_file in findings.host_files.into_inner() {
         if let Some(trouble) = unfit(&host_file.path) {
@@ -73,6 +68,16 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
         }
     }
     conclude(file, config, problems).map(|config| Loaded { config, bytes })
+}
+
+/// Reads and checks a file that is meant for another host: what jobs mount need not be here.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_for_another_host(path: &Path) -> Result<Config, Error> {
+    let (file, bytes) = (path.display().to_string(), read(path)?);
+    let (config, findings) = check(utf8(&file, &bytes)?);
+    conclude(file, config, findings.problems.into_inner())
 }
 
 /// Checks a text without looking at the disk.
@@ -116,6 +121,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let file = File::open(path).map_err(unreadable)?;
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES { Err(Error::TooLarge { path: path.to_owned() }) } else { Ok(bytes) }
+}
+
+fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Error> {
+    std::str::from_utf8(bytes).map_err(|error| not_utf8(file.to_owned(), &bytes[..error.valid_up_to()]))
 }
 
 fn not_utf8(file: String, before: &[u8]) -> Error {

@@ -91,6 +91,7 @@ impl Progress {
     ) -> Result<T, Stop> {
         self.uncut()?;
         self.reporter.begin(name);
+        let began = Instant::now();
         let result = tokio::select! {
             result = work => result.map_err(|fault| Stop::Fault(name, self.redacted(fault))),
             () = sleep_until(self.deadline) => Err(Stop::Fault(name, self.out_of_time(name))),
@@ -102,12 +103,16 @@ impl Progress {
             Err(Stop::Cut(_)) => PhaseState::Cut,
         };
         self.reporter.end(name, state);
+        // Milliseconds as a number, so that the journal can be searched by them.
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(phase = %name, %state, ms, "{name}: {state}");
         result
     }
 
     /// Notes that a phase had nothing to do.
     pub fn skip(&self, name: PhaseName, state: PhaseState) {
         self.reporter.end(name, state);
+        tracing::info!(phase = %name, %state, "{name}: {state}");
     }
 
     /// Tells which try of how many a phase is at.

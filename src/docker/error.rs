@@ -113,12 +113,11 @@ impl Error {
             Self::DiskFull { what, message }
         } else if has(&["port is already allocated", "address already in use"]) {
             Self::PortInUse { what, message }
-        } else if has(&[
-            "executable file not found",
-            "no such file or directory: unknown",
-            "permission denied: unknown",
-            "exec format error",
-        ]) {
+        } else if has(&["exec format error"])
+            // The runtime names the command as `exec: "alembic"`. Engines before 28 end it in ": unknown".
+            || (has(&["exec: \""])
+                && has(&["executable file not found", "no such file or directory", "permission denied"]))
+        {
             Self::CommandMissing { what, message }
         } else if status == 404 {
             Self::NotFound { what, message }

@@ -1,15 +1,16 @@
 //! A TCP forwarder in front of a real server, so that a test can take the server away.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 /// Forwards a port of its own to a target until it is cut.
 pub struct Forwarder {
     address: String,
     cut: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
 }
 
 impl Forwarder {
@@ -23,7 +24,8 @@ impl Forwarder {
         let listener = TcpListener::bind((own, 0)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let cut = Arc::new(AtomicBool::new(false));
-        let (target, flag) = (target.to_owned(), Arc::clone(&cut));
+        let sent = Arc::new(AtomicU64::new(0));
+        let (target, flag, counter) = (target.to_owned(), Arc::clone(&cut), Arc::clone(&sent));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 if flag.load(Ordering::SeqCst) {
@@ -31,17 +33,22 @@ impl Forwarder {
                     return;
                 }
                 if let Ok(server) = TcpStream::connect(&target) {
-                    pipe(&client, &server);
-                    pipe(&server, &client);
+                    pipe(&client, &server, Arc::default());
+                    pipe(&server, &client, Arc::clone(&counter));
                 }
             }
         });
-        Self { address, cut }
+        Self { address, cut, sent }
     }
 
     /// `host:port`
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Bytes that the target has sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
     }
 
     /// From here on connections are refused.
@@ -60,10 +67,24 @@ impl Drop for Forwarder {
     }
 }
 
-fn pipe(from: &TcpStream, to: &TcpStream) {
-    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+/// Counts what passes.
+struct Meter(TcpStream, Arc<AtomicU64>);
+
+impl Write for Meter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+        self.0.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn pipe(from: &TcpStream, to: &TcpStream, counter: Arc<AtomicU64>) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), Meter(to.try_clone().unwrap(), counter));
     thread::spawn(move || {
         io::copy(&mut from, &mut to).ok();
-        to.shutdown(Shutdown::Write).ok();
+        to.0.shutdown(Shutdown::Write).ok();
     });
 }

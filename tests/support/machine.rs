@@ -271,7 +271,16 @@ impl Cloud {
             ),
         ]);
         machine.start();
+        if !network {
+            // Docker gives a route to everybody, long before User Data is read.
+            machine.sh("ip route del default");
+        }
         machine
+    }
+
+    /// Bytes that instances have got from the registry so far.
+    pub fn pulled(&self) -> u64 {
+        self.registry.sent()
     }
 
     /// A query on the instances' database.
