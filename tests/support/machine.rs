@@ -245,19 +245,12 @@ impl Cloud {
     /// Starts an instance of this image with this User Data; `network: false` leaves it nothing but
     /// its metadata service.
     pub fn launch(&self, image_name: &str, user_data: &str, network: bool) -> Machine {
-        let machine = Machine { name: format!("preview-agent-test-{:08x}", fastrand::u32(..)) };
         let mount = self.aws.mount();
-        let mut args = vec!["create", "--name", &machine.name, "--label", LABEL, "--cgroupns=host"];
-        args.extend(["--tmpfs", "/run", "--tmpfs", "/tmp", "-v", "/var/lib/docker", "-v", &mount]);
-        args.extend(["-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--security-opt", "seccomp=unconfined"]);
-        args.extend(["--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined"]);
-        args.extend(CAPABILITIES.split_whitespace().flat_map(|capability| ["--cap-add", capability]));
+        let mut options = vec!["--label", LABEL, "-v", &mount];
         if !network {
-            args.extend(["--network", LINK_LOCAL]);
+            options.extend(["--network", LINK_LOCAL]);
         }
-        let image = image(image_name);
-        args.push(&image);
-        run(&args);
+        let machine = Machine::create(image_name, &options);
         if network {
             run(&["network", "connect", LINK_LOCAL, &machine.name]);
         }
@@ -277,7 +270,7 @@ impl Cloud {
                 &format!("[Service]\nEnvironment=AWS_ENDPOINT_URL_SSM={}\n", self.aws.endpoint()),
             ),
         ]);
-        run(&["start", &machine.name]);
+        machine.start();
         if !network {
             // Docker gives a route to everybody, long before User Data is read.
             machine.sh("ip route del default");
@@ -325,6 +318,29 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// A container in which systemd and an engine can run, not yet started.
+    pub fn create(image_name: &str, options: &[&str]) -> Self {
+        let machine = Self { name: format!("preview-agent-test-{:08x}", fastrand::u32(..)) };
+        let mut args = vec!["create", "--name", &machine.name, "--cgroupns=host"];
+        args.extend(["--tmpfs", "/run", "--tmpfs", "/tmp", "-v", "/var/lib/docker"]);
+        args.extend(["-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--security-opt", "seccomp=unconfined"]);
+        args.extend(["--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined"]);
+        args.extend(CAPABILITIES.split_whitespace().flat_map(|capability| ["--cap-add", capability]));
+        args.extend(options);
+        let image = image(image_name);
+        args.push(&image);
+        run(&args);
+        machine
+    }
+
+    pub fn start(&self) {
+        run(&["start", &self.name]);
+    }
+
+    pub fn remove(&self) {
+        docker(&["rm", "--force", "--volumes", &self.name]);
+    }
+
     /// Files by their path below the root.
     fn put(&self, files: &[(&str, u32, &str)]) {
         let folder = tempfile::tempdir().unwrap();
