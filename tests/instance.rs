@@ -1,6 +1,7 @@
 //! From a bare instance to a running deployment: an instance that knows nothing but its User Data,
 //! booted, rebooted, upgraded and cleaned.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::print_stdout, reason = "figures for the docs")]
 
 mod support;
 

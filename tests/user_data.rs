@@ -3,7 +3,8 @@
 //!
 //! The script runs in a container of the instance image without Docker, as root and with commands
 //! on its PATH that stand for what a Debian container has not: dnf, systemd, a release.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::print_stdout, reason = "figures for the docs")]
 
 mod support;
 

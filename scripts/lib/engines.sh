@@ -58,7 +58,9 @@ peer() { sed -n "s/^$1=//p" "$PEERS/env"; }
 # carry_peers: they listen on the same loopback ports there, PostgreSQL on the gateway of that engine's bridge.
 carry_peers() {
   local gateway here there=() pair
-  gateway=$(engine_docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}')
+  # Asked of the device: Docker 20.10 does not tell a gateway that it chose itself.
+  gateway=$(nsenter --net="$(engine_namespaces)/net" ip -4 -o address show dev docker0 | sed 's|.* inet \([0-9.]*\)/.*|\1|')
+  [[ -n $gateway ]] || die "the engine's bridge has no address"
   here=$(peer PEERS_POSTGRES_HOST):$(peer PEERS_POSTGRES_PORT)
   for pair in "$(peer PEERS_REGISTRY)" "$(peer PEERS_SSM_ENDPOINT)"; do
     pair=${pair#http://}
