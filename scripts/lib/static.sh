@@ -43,11 +43,14 @@ remapped_flags() {
   for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
     flags+=(--remap-path-prefix="${registry%/}=/registry")
   done
-  local sysroot commit
-  sysroot=$("$RUSTC_COMMAND" --print sysroot)
+  # Of the standard library's own source only what build-std compiles; where that is a link, both ends.
+  local source commit
+  source=$("$RUSTC_COMMAND" --print sysroot)/lib/rustlib/src/rust
   commit=$("$RUSTC_COMMAND" -vV | sed -n 's/^commit-hash: //p')
-  flags+=(--remap-path-prefix="$sysroot/lib/rustlib/src/rust=/rustc/$commit")
-  flags+=(--remap-path-prefix="$(readlink -f "$sysroot/lib/rustlib/src/rust")=/rustc/$commit")
+  if [[ -e $source ]]; then
+    flags+=(--remap-path-prefix="$source=/rustc/$commit")
+    flags+=(--remap-path-prefix="$(readlink -f "$source")=/rustc/$commit")
+  fi
   # zig brings musl's start files and its own C library.
   flags+=(-C link-self-contained=no)
   local IFS=$'\x1f'
