@@ -7,7 +7,9 @@ RELEASE_VENV=$CACHE/release-venv
 
 # make_venv DIR LIST WHAT: made anew only when the list of packages has changed, or its folder was moved.
 make_venv() {
-  local dir=$1 list=$2 what=$3 made_from
+  local dir list=$2 what=$3 made_from
+  # Work trees may share a cache by a link.
+  dir=$(realpath --canonicalize-missing "$1")
   made_from="$dir $(<"$list")"
   [[ -f $dir/made-from && $(<"$dir/made-from") == "$made_from" ]] && return
   rm -rf "$dir"

@@ -45,7 +45,7 @@ check_static() {
   for arch in "${ARCHITECTURES[@]}"; do
     must_be_static "$DIST/agent-$arch"
     file --brief "$DIST/agent-$arch" | grep -E "${arch/_/.}.*static.*stripped" >&2 || die "not a stripped $arch executable"
-    if grep -aFq -e "$ROOT" -e "$HOME/" "$DIST/agent-$arch"; then die "agent-$arch names a folder of this machine"; fi
+    if grep -aFq -e "$ROOT" -e "$(realpath "$CACHE")" -e "${CARGO_HOME:-$HOME/.cargo}" "$DIST/agent-$arch"; then die "agent-$arch names a folder of this machine"; fi
   done
 }
 
