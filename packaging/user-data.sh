@@ -27,7 +27,7 @@ fail() { # MESSAGE: one line in the console log and, where there is an aws clien
 tmp=$(mktemp -d -p /var/lib) url=$RELEASE_URL/agent-$(uname -m) sum=${SHA256[$(uname -m)]-}
 trap 'rm -rf "$tmp"' EXIT
 [[ "$url $sum $REPORT ${CONFIG=$(</etc/preview-agent/config.yaml)}" != *@+([A-Z0-9_])@* ]] || fail "an @WORD@ of the User Data is not replaced"
-curl -fsSL --retry 4 --retry-all-errors --connect-timeout 10 -o "$tmp/agent" "$url" 2>"$tmp/why" ||
+curl -fsSL --retry 4 --retry-all-errors --connect-timeout 10 --speed-limit 1 --speed-time 60 -o "$tmp/agent" "$url" 2>"$tmp/why" ||
   fail "cannot download $url: $(tail -n 1 "$tmp/why")"
 sha256sum -c --status <<<"$sum  $tmp/agent" || fail "the SHA-256 of $url is not $sum"
 install -D -m 644 /dev/stdin /etc/preview-agent/config.yaml <<<"$CONFIG"

@@ -16,26 +16,22 @@ use std::process::Command;
 
 use serde_json::Value;
 use support::forwarder::Forwarder;
+use support::machine::Machine;
 use support::peers::{Peers, peers};
-use support::world::{World, docker, eventually};
-
-/// What this machine's engine grants in place of `--privileged`.
-const CAPABILITIES: &str = "SYS_ADMIN NET_ADMIN NET_RAW SYS_PTRACE SYS_NICE SYS_TIME SYS_BOOT MKNOD SETFCAP \
-    AUDIT_WRITE AUDIT_CONTROL DAC_READ_SEARCH IPC_LOCK IPC_OWNER LEASE LINUX_IMMUTABLE MAC_ADMIN SYS_CHROOT \
-    SYSLOG SYS_TTY_CONFIG WAKE_ALARM BLOCK_SUSPEND";
+use support::world::{World, eventually};
 
 /// Nothing here is to ask for metadata.
 const DROP_IN: &str = "[Service]\nEnvironment=AWS_EC2_METADATA_DISABLED=true\n";
 
 /// An instance on which the agent runs, reaching registry and database over the bridge.
-struct Machine {
-    container: String,
+struct Instance {
+    machine: Machine,
     registry: Forwarder,
     world: World,
     given: tempfile::TempDir,
 }
 
-impl Machine {
+impl Instance {
     fn boot() -> Self {
         let peers = peers();
         let (world, given) = (World::new(), tempfile::tempdir().unwrap());
@@ -51,22 +47,14 @@ impl Machine {
             mount("test.conf", "/etc/systemd/system/preview-agent.service.d/test.conf:ro"),
             mount("", "/etc/preview-agent"),
             format!("{}:/opt/agent:ro", env!("CARGO_BIN_EXE_agent")),
-            "/sys/fs/cgroup:/sys/fs/cgroup:rw".to_owned(),
-            "/var/lib/docker".to_owned(),
         ];
-        let mut args = vec!["run", "-d", "--rm", "--cgroupns=host", "--tmpfs", "/run", "--tmpfs", "/tmp"];
-        for unconfined in ["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"] {
-            args.extend(["--security-opt", unconfined]);
-        }
-        args.extend(CAPABILITIES.split_whitespace().flat_map(|name| ["--cap-add", name]));
-        args.extend(mounts.iter().flat_map(|mount| ["-v", mount.as_str()]));
-        args.push("preview-agent-machine:bookworm");
-        let container = docker(&args);
-        assert!(!container.is_empty(), "no machine; run scripts/machines up bookworm");
-        let machine = Self { container, registry, world, given };
-        machine.configure("good");
-        eventually("the machine's engine answers", || machine.root(&["docker", "version"]).0 == Some(0));
-        machine
+        let options: Vec<&str> = mounts.iter().flat_map(|mount| ["-v", mount.as_str()]).collect();
+        let instance = Self { machine: Machine::create("bookworm", &options), registry, world, given };
+        instance.configure("good");
+        instance.machine.start();
+        let engine = || instance.root(&["docker", "version"]).0 == Some(0);
+        instance.machine.eventually("the engine answers", engine);
+        instance
     }
 
     /// The sample application with this tag.
@@ -85,7 +73,8 @@ impl Machine {
 
     /// Exit code and output of a command of root's, without a terminal.
     fn root(&self, command: &[&str]) -> (Option<i32>, String) {
-        let output = Command::new("docker").args(["exec", &self.container]).args(command).output().unwrap();
+        let output =
+            Command::new("docker").args(["exec", &self.machine.name]).args(command).output().unwrap();
         (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     }
 
@@ -93,7 +82,7 @@ impl Machine {
     fn session(&self, command: &str) -> (Option<i32>, String) {
         let shell = format!("stty rows 24 cols 80; {command}");
         let output = Command::new("docker")
-            .args(["exec", "-u", "ssm-user", "-w", "/home/ssm-user", &self.container])
+            .args(["exec", "-u", "ssm-user", "-w", "/home/ssm-user", &self.machine.name])
             .args(["env", "-i", "HOME=/home/ssm-user", "TERM=xterm-256color", "LANG=C.UTF-8"])
             .arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")
             .args(["script", "-qec", &shell, "/dev/null"])
@@ -107,14 +96,14 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
+impl Drop for Instance {
     fn drop(&mut self) {
-        docker(&["rm", "-f", "-v", &self.container]);
+        self.machine.remove();
     }
 }
 
 /// The script of the reload document, as the SSM Agent runs it.
-fn reload(machine: &Machine, seconds: &str) -> (Option<i32>, String) {
+fn reload(machine: &Instance, seconds: &str) -> (Option<i32>, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/ssm/reload.yaml");
     let document: Value = serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let script = document["mainSteps"][0]["inputs"]["runCommand"][0].as_str().unwrap();
@@ -129,7 +118,7 @@ fn reload(machine: &Machine, seconds: &str) -> (Option<i32>, String) {
 
 #[test]
 fn a_session_sees_all_and_a_reload_deploys_and_waits() {
-    let machine = Machine::boot();
+    let machine = Instance::boot();
 
     // Before the agent is there, and before it runs.
     let (code, text) = reload(&machine, "5");

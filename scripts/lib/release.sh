@@ -109,3 +109,16 @@ must_list() {
   done
   say "$1: $(stat -c %s "$1") bytes"
 }
+
+# check_engines: the boot of instances with bookworm's and trixie's engine, and the Docker adapter's
+# tests on those of bookworm, trixie and sid. What runs in the instances is what target/dist holds.
+check_engines() {
+  local were_up=no runner=(test)
+  if [[ -f $PEERS/env ]]; then were_up=yes; fi
+  if cargo nextest --version >/dev/null 2>&1; then runner=(nextest run); fi
+  "$ROOT/scripts/peers" up
+  "$ROOT/scripts/machines" up bare bookworm trixie sid
+  (cd "$ROOT" && cargo "${runner[@]}" --locked --test instance) || die "an instance does not boot as it should"
+  engine_matrix bookworm trixie sid || die "the Docker adapter fails on one of the engines"
+  [[ $were_up == yes ]] || "$ROOT/scripts/peers" down
+}

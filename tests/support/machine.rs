@@ -314,7 +314,7 @@ fn run(args: &[&str]) -> String {
 
 /// One instance. It is removed with its cloud.
 pub struct Machine {
-    name: String,
+    pub name: String,
 }
 
 impl Machine {
