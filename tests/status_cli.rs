@@ -178,6 +178,8 @@ fn the_command_line_is_consistent() {
     Cli::command().debug_assert();
     assert!(Cli::try_parse_from(["agent", "status", "--json", "--watch"]).is_err());
     assert!(Cli::try_parse_from(["agent", "logs", "migrate", "-n", "5", "-f"]).is_ok());
+    assert!(Cli::try_parse_from(["agent", "logs", "-n", "1000001"]).is_err());
+    assert!(Cli::try_parse_from(["agent", "status", "--bytes", "99"]).is_err());
 }
 
 #[test]

@@ -120,6 +120,18 @@ fn sigterm_in_a_migration_leaves_it_running_and_the_next_start_adopts_it() {
 }
 
 #[test]
+fn an_agent_that_is_stopped_after_a_failure_says_so() {
+    let world = World::new();
+    let mut agent = world.start(&world.config("no-such-tag", ""));
+    agent.wait_for_end_of_run(1);
+    assert_eq!(agent.stop(), Some(0));
+    let status = world.status().unwrap();
+    assert_eq!((outcome(&status), &status["service"]["state"]), ("failed", &"unwatched".into()), "{status}");
+    assert!(status["verdict"].as_str().unwrap().contains("; the agent was stopped"), "{status}");
+    assert_eq!(status["fault"]["code"], "image_not_found");
+}
+
+#[test]
 fn sigterm_leaves_the_app_up_and_unwatched() {
     let world = World::new();
     let mut agent = world.start(&world.config("good", ""));

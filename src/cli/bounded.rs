@@ -7,6 +7,14 @@ use std::io::{self, Write};
 /// Stands where something was left out.
 const MARK: &str = "…";
 
+/// Reads `--bytes`: in fewer than a hundred there is no room for a sentence.
+///
+/// # Errors
+/// What was expected.
+pub fn bytes(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|bytes| *bytes >= 100).ok_or("expected a number of bytes, 100 or more")
+}
+
 /// The first whole lines of a text within `max` bytes, and how many are left out.
 #[must_use]
 pub fn first(text: &str, max: usize) -> String {

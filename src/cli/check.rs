@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::bounded::first;
+use super::bounded::{self, first};
 use super::{CONFIG_FILE, exit};
 use crate::config::{
     self, Config, Connection, Health, ImageReference, Stage, Text, TextPart, ValueRef, ValueSource,
@@ -20,7 +20,7 @@ pub struct Check {
     #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
     pub config: PathBuf,
     /// Write at most this many bytes: the last lines are left out
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = bounded::bytes)]
     pub bytes: Option<usize>,
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use clap::{Args, ValueEnum};
 
-use super::bounded::Newest;
+use super::bounded::{self, Newest};
 use super::{app_log, complain, exit, tail};
 use crate::install::UNIT;
 use crate::status::paths;
@@ -17,14 +17,19 @@ pub struct Logs {
     #[arg(default_value = "app")]
     pub source: Source,
     /// Show this many of the last lines
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, value_parser = lines)]
     pub lines: usize,
     /// Go on with what comes, until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
     /// Write at most this many bytes: older lines are left out, long ones cut
-    #[arg(long, value_name = "N", conflicts_with = "follow")]
+    #[arg(long, value_name = "N", value_parser = bounded::bytes, conflicts_with = "follow")]
     pub bytes: Option<usize>,
+}
+
+/// More lines than any of the logs has; journalctl takes no number without end.
+fn lines(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|lines| *lines <= 1_000_000).ok_or("expected a number, at most 1000000")
 }
 
 /// Whose logs.

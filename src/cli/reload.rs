@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::bounded::first;
+use super::bounded::{self, first};
 use super::style::Style;
 use super::{CONFIG_FILE, complain, exit, status};
 use crate::config;
@@ -30,7 +30,7 @@ pub struct Reload {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub wait: u32,
     /// Write at most this many bytes: what matters least is left out
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = bounded::bytes)]
     pub bytes: Option<usize>,
 }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::style::Style;
-use super::{exit, view};
+use super::{bounded, exit, view};
 use crate::redact::plain;
 use crate::status::{Document, SCHEMA, Timestamp, file, paths};
 
@@ -32,7 +32,7 @@ pub struct Status {
     #[arg(long)]
     pub watch: bool,
     /// Write at most this many bytes: what matters least is left out
-    #[arg(long, value_name = "N", conflicts_with_all = ["json", "watch"])]
+    #[arg(long, value_name = "N", value_parser = bounded::bytes, conflicts_with_all = ["json", "watch"])]
     pub bytes: Option<usize>,
 }
 
@@ -40,7 +40,7 @@ pub struct Status {
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
     /// There is no file.
-    #[error("no status: {} does not exist, so the agent has not run since the boot; see `systemctl status preview-agent`", .0.display())]
+    #[error("no status: {} does not exist: the agent has said nothing since the boot; see `systemctl status preview-agent`", .0.display())]
     Absent(PathBuf),
     /// It cannot be read.
     #[error("no status: cannot read {}: {source}", path.display())]

@@ -98,7 +98,7 @@ macro_rules! faults {
 }
 
 faults! {
-    ConfigInvalid "config_invalid" Config false "Correct the named lines; `agent check` shows all of them."
+    ConfigInvalid "config_invalid" Config false "Write or correct the file; `agent check` names every line that is wrong."
     BootstrapFailed "bootstrap_failed" Instance false "Read the console output of the instance, correct the User Data and launch anew."
     ImdsUnreachable "imds_unreachable" Instance true "Check that the metadata service is enabled; inside a container raise the response hop limit to 2."
     ImdsForbidden "imds_forbidden" Instance false "Enable the instance metadata service (HttpEndpoint=enabled) for this instance."

@@ -158,14 +158,10 @@ fn cut_short(cutter: &Sender<Cut>, next: &Next) {
     });
 }
 
-/// The application goes on; from here on nobody looks.
+/// The application, where there is one, goes on; from here on nobody looks.
 fn tell_unwatched(reporter: &Reporter) {
     let now = reporter.now();
-    reporter.update(|document| {
-        if document.service.state != ServiceState::None {
-            document.set_service(ServiceState::Unwatched, None, now);
-        }
-    });
+    reporter.update(|document| document.set_service(ServiceState::Unwatched, None, now));
 }
 
 /// The id that the next run will have, by the count in the state folder.
