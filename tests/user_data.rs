@@ -9,9 +9,14 @@
 mod support;
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use preview_agent::status::Code;
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,6 +31,9 @@ const LOGIC: &str = "# Nothing to edit from here on.\n";
 
 /// What EC2 takes, before base64.
 const EC2_LIMIT: usize = 16 * 1024;
+
+/// What a parameter of CloudFormation takes; a configuration has to fit in as well.
+const CLOUDFORMATION_LIMIT: usize = 4096;
 
 #[derive(Deserialize)]
 struct CloudConfig {
@@ -53,6 +61,9 @@ fn user_data_is_short_and_far_below_the_limit() {
     assert!(SCRIPT.lines().count() < 40);
     for text in [SCRIPT, CLOUD_CONFIG] {
         assert!(text.len() < EC2_LIMIT / 4, "{} bytes", text.len());
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(text.as_bytes()).unwrap();
+        assert!(STANDARD.encode(gzip.finish().unwrap()).len() < CLOUDFORMATION_LIMIT * 3 / 4);
     }
     println!("user-data.sh: {} bytes, cloud-config.yaml: {} bytes", SCRIPT.len(), CLOUD_CONFIG.len());
 }
@@ -177,6 +188,9 @@ impl Bench {
     }
 }
 
+/// A `timeout` that waits for one second and not as long as it was told.
+const IMPATIENT: &str = "shift 3; exec /usr/bin/timeout -k 1 1 \"$@\"";
+
 /// The script with its settings filled in.
 fn filled(url: &str, sum: &str) -> String {
     SCRIPT
@@ -223,6 +237,57 @@ fn dnf_is_tried_again_while_something_else_holds_its_lock() {
 }
 
 #[test]
+fn a_package_manager_that_hangs_is_ended_and_tried_again() {
+    let bench = Bench::new();
+    bench.command("timeout", IMPATIENT);
+    bench.command(
+        "dnf",
+        "if [ $(grep -c ^dnf /bench/calls) = 1 ]; then trap '' TERM; /bin/sleep 600; fi; cp /bin/true /usr/bin/dockerd",
+    );
+    let sum = bench.release("");
+    let ran = bench.run(&filled("file:///bench", &sum), "true");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let dnf: Vec<&str> = ran.calls.lines().filter(|call| call.contains("dnf")).collect();
+    let try_ = ["timeout -k 9 300 dnf -yq install docker", "dnf -yq install docker"];
+    assert_eq!(dnf, [try_, try_].concat());
+}
+
+#[test]
+fn apt_has_the_same_time_limit_and_mends_what_an_ended_try_has_left() {
+    let bench = Bench::new();
+    bench.command("timeout", IMPATIENT);
+    bench.command("dpkg", "exit 2");
+    bench.command("apt-get", "case \"$*\" in *install*) cp /bin/true /usr/bin/dockerd;; esac");
+    let sum = bench.release("");
+    let ran = bench.run(&filled("file:///bench", &sum), "true");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let calls: Vec<&str> = ran.calls.lines().collect();
+    assert_eq!(calls.first(), Some(&"timeout -k 9 300 bash -c dpkg --configure -a"));
+    let wanted = [
+        "dpkg --configure -a",
+        "apt-get -q update",
+        "apt-get -yq -o DPkg::Lock::Timeout=120 --no-install-recommends install docker.io",
+        "systemctl enable --now docker",
+        "agent install --report /pr-preview/42/status",
+    ];
+    assert_eq!(calls.get(2..), Some(wanted.as_slice()));
+}
+
+#[test]
+fn no_further_try_begins_after_twenty_minutes() {
+    let bench = Bench::new();
+    bench.command("dnf", "/bin/sleep 1; exit 1");
+    bench.command("systemctl", "exit 5");
+    let sum = bench.release("");
+    let ran = bench.run(&format!("SECONDS=1195\n{}", filled("file:///bench", &sum)), LEFT);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.calls.lines().filter(|call| call.starts_with("dnf")).count() < 7, "{}", ran.calls);
+    assert!(ran.line().contains("Docker was not installed"), "{}", ran.stderr);
+    // Neither agent nor configuration where Docker is what is missing.
+    assert!(!ran.left(), "{}", ran.calls);
+}
+
+#[test]
 fn a_docker_that_cannot_be_installed_ends_it_after_twenty_tries() {
     let bench = Bench::new();
     bench.command("dnf", "exit 1");
@@ -251,6 +316,96 @@ fn a_file_that_nobody_has_edited_says_so_and_touches_nothing() {
 }
 
 #[test]
+fn settings_that_cannot_be_used_say_so_and_touch_nothing() {
+    let sum = "0".repeat(64);
+    let good = filled("file:///root/with space", &sum);
+    let report = |name: &str| good.replace("REPORT='/pr-preview/42/status'", name);
+    let unusable = "unusable settings: RELEASE_URL='";
+    for (script, words) in [
+        // A blank is kept, and what curl makes of it is told.
+        (good.clone(), "cannot download file:///root/with space/agent-"),
+        // Without the quotes, or without the line, the variable is not set.
+        (good.replace("'file:///root/with space'", "file:///root/with space"), unusable),
+        (good.replace("RELEASE_URL='file:///root/with space'", ""), unusable),
+        (good.replace(&sum, ""), unusable),
+        (
+            good.lines().filter(|l| !l.starts_with("declare -A SHA256=(")).collect::<Vec<_>>().join("\n"),
+            unusable,
+        ),
+        (report("REPORT=''"), "REPORT=''"),
+        (report(""), "REPORT=''"),
+        (report("REPORT='/pr preview'"), "REPORT='/pr preview'"),
+        (report("REPORT='--name'"), "REPORT='--name'"),
+    ] {
+        let bench = Bench::new();
+        let without_quotes = script.contains("RELEASE_URL=file:");
+        if !without_quotes {
+            bench.command("aws", "exit 255");
+        }
+        let ran = bench.run(&script, LEFT);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert!(
+            ran.line().starts_with("preview-agent: failed: ") && ran.line().contains(words),
+            "{}",
+            ran.stderr
+        );
+        assert!(!ran.left(), "{}", ran.calls);
+        if without_quotes {
+            assert_eq!(bench.told()["fault"]["code"], "bootstrap_failed");
+        }
+    }
+}
+
+#[test]
+fn what_nobody_has_foreseen_is_one_line_too() {
+    let bench = Bench::new();
+    bench.command("mktemp", "exit 1");
+    let script = filled("file:///bench", &"0".repeat(64));
+    let ran = bench.run(&script.replace("REPORT='/pr-preview/42/status'", ""), LEFT);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.line().contains("tmp=$(mktemp -d -p /var/lib)"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_instance_id_is_told_only_if_there_is_one_and_cannot_break_the_document() {
+    let download = "echo 404 >&2; exit 22";
+    for (id, wanted) in [
+        (None, None),
+        (Some(""), None),
+        (Some("i-0abc123def4567890\n"), Some("i-0abc123def4567890")),
+        (Some("i-\"0&<text>\\abc\n\n"), Some("i-0textabc")),
+        (Some("i-0123456789012345678901234567890"), Some("i-0123456789012345678901")),
+    ] {
+        let bench = Bench::new();
+        let mut prepare = String::new();
+        if let Some(id) = id {
+            fs::write(bench.path("id"), id).unwrap();
+            prepare = "mkdir -p /var/lib/cloud/data; cp /bench/id /var/lib/cloud/data/instance-id".to_owned();
+        }
+        bench.command("curl", &format!("{prepare}\n{download}"));
+        let ran = bench.run(&filled("https://releases.example.com", &"0".repeat(64)), LEFT);
+        assert_eq!(ran.code, Some(1));
+        let document = bench.told();
+        assert_eq!(document.get("instance").map(|i| i["id"].as_str().unwrap()), wanted, "{id:?}");
+    }
+}
+
+#[test]
+fn a_client_that_hangs_or_says_nothing_is_no_answer() {
+    for body in ["trap '' TERM; /bin/sleep 600", "exit 255"] {
+        let bench = Bench::new();
+        bench.command("timeout", IMPATIENT);
+        bench.command("aws", body);
+        bench.command("curl", "echo 404 >&2; exit 22");
+        let ran = bench.run(&filled("https://releases.example.com", &"0".repeat(64)), LEFT);
+        assert_eq!(ran.code, Some(1));
+        assert!(ran.line().ends_with("(/pr-preview/42/status: no answer)"), "{}", ran.stderr);
+        assert!(ran.calls.contains("timeout -k 5 30 aws ssm put-parameter --name /pr-preview/42/status "));
+        assert!(!ran.left(), "{}", ran.calls);
+    }
+}
+
+#[test]
 fn the_document_is_valid_whatever_the_message_holds() {
     let bench = Bench::new();
     let nasty = "\\\"}{{ nested }}\\u0000 \ttab größe 𝄞 <text> <hint> & \\1 $(id) `id` %s\r";
@@ -272,8 +427,11 @@ fn a_failing_installation_passes_its_exit_code_on() {
         let bench = Bench::new();
         bench.command("dockerd", "");
         let sum = bench.release(&format!("exit {code}"));
-        let ran = bench.run(&filled("file:///bench", &sum), "true");
+        let ran = bench.run(&filled("file:///bench", &sum), LEFT);
         assert_eq!(ran.code, Some(wanted), "{}", ran.stderr);
+        // The configuration stays for whoever looks for the cause.
+        let left: Vec<&str> = ran.calls.lines().filter(|line| line.starts_with('/')).collect();
+        assert_eq!(left, ["/etc/preview-agent"]);
         assert_eq!(bench.ssm.value("/pr-preview/42/status").is_some(), told);
     }
 }
