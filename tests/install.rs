@@ -6,12 +6,12 @@
 mod support;
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use preview_agent::install::{Error, Layout, purge};
+use preview_agent::install::{Error, Layout, Removal, purge};
 use support::world::{World, docker, lines};
 
 /// A machine's root folder with an executable to install on it.
@@ -48,6 +48,11 @@ impl Machine {
         self.layout().install(&self.path("download"), report).unwrap()
     }
 
+    /// Removes what was installed, which nothing stands in the way of.
+    fn uninstall(&self) -> Vec<PathBuf> {
+        done(self.layout().uninstall().unwrap())
+    }
+
     fn mode(&self, path: &str) -> u32 {
         fs::metadata(self.path(path)).unwrap().mode() & 0o7777
     }
@@ -68,6 +73,11 @@ impl Machine {
         found.sort();
         found
     }
+}
+
+fn done(removal: Removal) -> Vec<PathBuf> {
+    assert!(removal.errors.is_empty(), "{:?}", removal.errors);
+    removal.removed
 }
 
 const BINARY: &str = "usr/bin/agent";
@@ -125,8 +135,8 @@ fn an_installation_that_was_killed_halfway_is_mended_by_the_next_and_removed_by_
     assert_eq!(fs::read(machine.path(BINARY)).unwrap(), b"the agent");
     assert!(!machine.path("usr/bin/.agent.new").exists());
     half();
-    machine.layout().uninstall().unwrap();
-    machine.layout().forget().unwrap();
+    machine.uninstall();
+    done(machine.layout().forget());
     assert_eq!(machine.everything(), before);
 }
 
@@ -147,7 +157,9 @@ fn what_a_package_owns_is_left_alone() {
         machine.write(BINARY, "the package's agent");
         let before = machine.everything();
         let layout = machine.layout();
-        for refused in [layout.install(&machine.path("download"), Some("/a")), layout.uninstall()] {
+        for refused in
+            [layout.install(&machine.path("download"), Some("/a")), layout.uninstall().map(|it| it.removed)]
+        {
             let error = refused.unwrap_err();
             assert!(matches!(error, Error::Packaged { .. }), "{error}");
             assert!(error.to_string().contains("belongs to a package"), "{error}");
@@ -168,14 +180,131 @@ fn a_removal_leaves_state_configuration_and_the_drop_ins_of_others() {
     machine.write("run/preview-agent/status.json", "{}");
     let theirs = "etc/systemd/system/preview-agent.service.d/proxy.conf";
     machine.write(theirs, "[Service]\n");
-    let removed = machine.layout().uninstall().unwrap();
+    let removed = machine.uninstall();
     assert_eq!(removed, [UNIT, DROP_IN, "run/preview-agent", BINARY].map(|path| machine.path(path)));
     assert!(machine.path(theirs).exists());
     assert!(machine.path("var/lib/preview-agent/state.json").exists());
-    assert_eq!(machine.layout().uninstall().unwrap(), Vec::<PathBuf>::new());
+    assert_eq!(machine.uninstall(), Vec::<PathBuf>::new());
     // A purge takes the state, and not what somebody wrote.
-    assert_eq!(machine.layout().forget().unwrap(), [machine.path("var/lib/preview-agent")]);
+    assert_eq!(done(machine.layout().forget()), [machine.path("var/lib/preview-agent")]);
     assert!(machine.path("etc/preview-agent/config.yaml").exists());
+}
+
+#[test]
+fn a_folder_where_a_file_should_be_stays_is_named_and_stops_nothing_else() {
+    for theirs in [BINARY, "usr/bin/.agent.new", UNIT, DROP_IN] {
+        let machine = Machine::new();
+        machine.install(Some("/a"));
+        machine.write("run/preview-agent/status.json", "{}");
+        fs::remove_file(machine.path(theirs)).ok();
+        machine.write(&format!("{theirs}/precious"), "somebody's");
+        let removal = machine.layout().uninstall().unwrap();
+        let words: Vec<_> = removal.errors.iter().map(Error::to_string).collect();
+        let named = format!("cannot remove {}: ", machine.path(theirs).display());
+        assert!(words.len() == 1 && words[0].starts_with(&named), "{words:?}");
+        assert!(machine.path(theirs).join("precious").exists());
+        for path in [BINARY, UNIT, DROP_IN, "run/preview-agent"] {
+            let is_kept = path == theirs || (path == BINARY && theirs.contains(".agent.new"));
+            assert_eq!(machine.path(path).exists(), is_kept, "{path} beside {theirs}");
+        }
+    }
+}
+
+#[test]
+fn a_file_where_a_folder_should_be_means_that_nothing_is_there() {
+    let machine = Machine::new();
+    machine.write("etc/systemd/system/preview-agent.service.d", "no folder");
+    machine.write("etc/preview-agent", "no folder");
+    let before = machine.everything();
+    assert_eq!(machine.uninstall(), Vec::<PathBuf>::new());
+    assert_eq!(done(machine.layout().forget()), Vec::<PathBuf>::new());
+    assert_eq!(machine.everything(), before);
+}
+
+/// A mount that ends with the test.
+struct Mount(PathBuf);
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        Command::new("umount").arg(&self.0).status().ok();
+    }
+}
+
+#[test]
+fn a_state_folder_that_is_a_mount_point_is_emptied() {
+    let machine = Machine::new();
+    let state = machine.path("var/lib/preview-agent");
+    fs::create_dir_all(&state).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&state).output();
+    // Not everybody may mount.
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let _mount = Mount(state.clone());
+    machine.write("var/lib/preview-agent/spool/layer", "bytes");
+    assert_eq!(done(machine.layout().forget()), [state.clone()]);
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
+    assert_eq!(done(machine.layout().forget()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_link_in_a_file_s_place_is_replaced_and_what_it_leads_to_is_left() {
+    let machine = Machine::new();
+    machine.write("opt/agent", "an older agent");
+    for target in ["opt/agent", "download"] {
+        let before = fs::read(machine.path(target)).unwrap();
+        fs::remove_file(machine.path(BINARY)).ok();
+        symlink(machine.path(target), machine.path(BINARY)).unwrap();
+        assert!(machine.install(None).contains(&machine.path(BINARY)));
+        assert!(fs::symlink_metadata(machine.path(BINARY)).unwrap().is_file());
+        assert_eq!(fs::read(machine.path(BINARY)).unwrap(), b"the agent");
+        assert_eq!(fs::read(machine.path(target)).unwrap(), before);
+    }
+}
+
+#[test]
+fn an_installation_that_failed_leaves_no_temporary_file() {
+    let machine = Machine::new();
+    machine.write("usr/bin/agent/precious", "somebody's");
+    let before = machine.everything();
+    let error = machine.layout().install(&machine.path("download"), None).unwrap_err();
+    assert!(
+        error.to_string().contains(&format!("cannot write {}", machine.path(BINARY).display())),
+        "{error}"
+    );
+    assert_eq!(machine.everything(), before);
+}
+
+#[test]
+fn a_masked_unit_is_refused_before_anything_is_touched() {
+    let runtime = "run/systemd/system/preview-agent.service";
+    for (path, command) in [(UNIT, "unmask preview-agent"), (runtime, "unmask --runtime preview-agent")] {
+        let machine = Machine::new();
+        fs::create_dir_all(machine.path(path).parent().unwrap()).unwrap();
+        symlink("/dev/null", machine.path(path)).unwrap();
+        let before = machine.everything();
+        let error = machine.layout().install(&machine.path("download"), Some("/a")).unwrap_err();
+        assert_eq!(error.to_string(), format!("preview-agent.service is masked: systemctl {command}"));
+        assert_eq!(machine.everything(), before);
+    }
+}
+
+#[test]
+fn a_package_s_binary_removes_the_unit_from_before_the_package_and_no_other() {
+    let machine = Machine::new();
+    machine.install(None);
+    let ours = fs::read_to_string(machine.path(UNIT)).unwrap();
+    machine.write("usr/lib/systemd/system/preview-agent.service", "the package's unit");
+    // Also one of another version.
+    machine.write(UNIT, &ours.replace("MemoryMax=256M", "MemoryMax=128M"));
+    let error = machine.layout().uninstall().unwrap_err();
+    assert!(error.to_string().contains("run its `/usr/bin/agent install`"), "{error}");
+    let layout = machine.layout();
+    assert_eq!(layout.install(&machine.path(BINARY), None).unwrap(), [machine.path(UNIT)]);
+    assert!(!machine.path(UNIT).exists());
+    machine.write(UNIT, "[Service]\n");
+    assert_eq!(layout.install(&machine.path(BINARY), None).unwrap(), Vec::<PathBuf>::new());
+    assert!(machine.path(UNIT).exists());
 }
 
 #[test]

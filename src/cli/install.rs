@@ -52,8 +52,10 @@ impl Install {
         // Before anything is touched.
         systemctl::call(&["--version"], systemctl::LIMIT)?;
         let _lock = layout.lock()?;
-        for path in layout.install(Path::new("/proc/self/exe"), self.report.as_deref())? {
-            say(&format!("wrote {}", path.display()));
+        let changed = layout.install(Path::new("/proc/self/exe"), self.report.as_deref())?;
+        for path in &changed {
+            let did = if path.exists() { "wrote" } else { "removed" };
+            say(&format!("{did} {}", path.display()));
         }
         if systemctl::is_running() {
             systemctl::call(&["daemon-reload"], systemctl::LIMIT)?;
@@ -63,16 +65,17 @@ impl Install {
             say(&format!("{UNIT} is enabled; it starts at the next boot"));
             return Ok(exit::OK);
         }
-        start(layout)
+        start(layout, changed.contains(&layout.unit()))
     }
 }
 
 /// Starts or restarts the service if it does not run what is installed, and
-/// shows its first word.
-fn start(layout: &Layout) -> Result<u8, Error> {
+/// shows its first word. A unit that gave way to a package's older file is not
+/// seen by its age.
+fn start(layout: &Layout, is_new_unit: bool) -> Result<u8, Error> {
     let path = layout.run().join(file::NAME);
     let mut old_run = None;
-    if Service::query()?.is_current(layout) {
+    if !is_new_unit && Service::query()?.is_current(layout) {
         say(&format!("{UNIT} runs what is installed"));
     } else {
         // The file outlives the process, so that only another run is a new process's word.
@@ -93,7 +96,10 @@ fn start(layout: &Layout) -> Result<u8, Error> {
                 return Ok(show(&document));
             }
             None if service.has_failed() => return Ok(silent(&service, exit::FAILED)),
-            _ if Instant::now() > end => return Ok(silent(&service, exit::TEMPORARY)),
+            _ if Instant::now() > end && service.is_starting() => {
+                return Ok(silent(&service, exit::TEMPORARY));
+            }
+            _ if Instant::now() > end => return Ok(silent(&service, exit::FAILED)),
             _ => std::thread::sleep(POLL),
         }
     }

@@ -111,7 +111,7 @@ Exit status:
   3   a run is in progress
   4   there is no agent, it was stopped, or its status has expired
   75  may work later: another agent runs, the state folder cannot be used, or
-      an installed agent has given no status yet
+      an installed agent is still starting
   77  permission denied
   78  the configuration is wrong
 

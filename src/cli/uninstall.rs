@@ -1,12 +1,12 @@
 //! `agent uninstall`: what `agent install` made goes; what was deployed stays,
 //! unless it is purged.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
 use super::{complain, exit, say};
-use crate::install::{Error, Layout, UNIT, purge, systemctl};
+use crate::install::{Error, Layout, Removal, UNIT, purge, systemctl};
 
 /// Stop the service and remove what `agent install` made
 ///
@@ -35,34 +35,34 @@ impl Uninstall {
         if let Some(unit) = layout.packaged_unit() {
             return Err(Error::Packaged { unit });
         }
+        // From here on every step is tried, so that no obstacle leaves halves.
+        let mut errors = Vec::new();
+        if systemctl::is_running() {
+            errors.extend(systemctl::stop(UNIT).err());
+        }
         if layout.unit().exists() {
-            if systemctl::is_running() {
-                systemctl::call(&["stop", UNIT], systemctl::STOP_LIMIT)?;
-            }
-            systemctl::call(&["disable", "--quiet", UNIT], systemctl::LIMIT)?;
+            errors.extend(systemctl::call(&["disable", "--quiet", UNIT], systemctl::LIMIT).err());
         }
         let purged = if self.purge { objects(layout) } else { Ok(()) };
-        tell(layout.uninstall()?);
+        errors.extend(tell(layout.uninstall()?));
         if self.purge {
-            tell(layout.forget()?);
+            errors.extend(tell(layout.forget()));
         }
         if systemctl::is_running() {
-            systemctl::call(&["daemon-reload"], systemctl::LIMIT)?;
+            errors.extend(systemctl::call(&["daemon-reload"], systemctl::LIMIT).err());
             // A unit that is gone is forgotten where it had failed, too.
             systemctl::call(&["reset-failed", UNIT], systemctl::LIMIT).ok();
         }
-        match purged {
-            Ok(()) => Ok(exit::OK),
-            Err(error) => {
-                let label = format!("label=preview-agent.scope={}", layout.state().display());
-                let words = format!(
-                    "{error}; containers and network stay. Remove them once Docker is up:\n  \
-                     docker rm -f -v $(docker ps -aq --filter {label})\n  \
-                     docker network prune -f --filter {label}"
-                );
-                Ok(complain(&words, exit::FAILED))
-            }
+        let mut words: Vec<_> = errors.iter().map(Error::to_string).collect();
+        if let Err(error) = purged {
+            let label = format!("label=preview-agent.scope={}", layout.state().display());
+            words.push(format!(
+                "{error}; containers and network stay. Remove them once Docker is up:\n  \
+                 docker rm -f -v $(docker ps -aq --filter {label})\n  \
+                 docker network prune -f --filter {label}"
+            ));
         }
+        Ok(words.iter().fold(exit::OK, |_, words| complain(words, exit::FAILED)))
     }
 }
 
@@ -76,8 +76,10 @@ fn objects(layout: &Layout) -> Result<(), Error> {
     Ok(())
 }
 
-fn tell(removed: Vec<PathBuf>) {
-    for path in removed {
+/// Says what was removed and returns what was not.
+fn tell(removal: Removal) -> Vec<Error> {
+    for path in removal.removed {
         say(&format!("removed {}", path.display()));
     }
+    removal.errors
 }

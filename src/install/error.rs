@@ -20,10 +20,16 @@ pub enum Error {
         source: io::Error,
     },
     /// A package owns the files.
-    #[error("{} belongs to a package: upgrade or remove the package preview-agent instead", unit.display())]
+    #[error("{} belongs to a package: run its `/usr/bin/agent install`, or upgrade or remove the package preview-agent", unit.display())]
     Packaged {
         /// The package's unit.
         unit: PathBuf,
+    },
+    /// Somebody wants the service never to start.
+    #[error("{} is masked: systemctl unmask {option}preview-agent", super::UNIT)]
+    Masked {
+        /// What `systemctl unmask` needs to find the mask, with a space.
+        option: &'static str,
     },
     /// Another one is at work.
     #[error("another `agent install` or `agent uninstall` is at work")]

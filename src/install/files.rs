@@ -1,7 +1,7 @@
 //! Files and folders of an installation: replaced as a whole, removed if there.
 
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::Error;
 
 /// Copies an executable, unless the same bytes are there. Returns whether it did.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<bool, Error> {
-    if is_same(from, to) {
+    if is_file(to) && is_same(from, to) {
         return Ok(false);
     }
     let mut source = File::open(from).map_err(Error::io("read", from))?;
@@ -26,13 +26,14 @@ pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
     replace(path, bytes, 0o644)
 }
 
-/// Replaces a file in one step that survives a loss of power. The temporary
-/// file has a name of its own, so that what a killed installation leaves
-/// behind is found by the next one.
+/// Replaces a file, or a link but not what it leads to, in one step that
+/// survives a loss of power. The temporary file has a name of its own, so that
+/// what a killed installation leaves behind is found by the next one.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, Error> {
     let temporary = temporary(path);
-    remove(&temporary)?;
-    let is_there = fs::read(path).is_ok_and(|there| there == bytes)
+    unlink(&temporary)?;
+    let is_there = is_file(path)
+        && fs::read(path).is_ok_and(|there| there == bytes)
         && fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o7777 == mode);
     if is_there {
         return Ok(false);
@@ -46,7 +47,11 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, Error> {
         fs::rename(&temporary, path)?;
         path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     };
-    write().map_err(Error::io("write", path))?;
+    if let Err(error) = write() {
+        // A full disk is not helped by half a binary.
+        fs::remove_file(&temporary).ok();
+        return Err(Error::io("write", path)(error));
+    }
     Ok(true)
 }
 
@@ -66,6 +71,11 @@ pub(super) fn create_folder(path: &Path) -> Result<bool, Error> {
     made.map(|()| true).map_err(Error::io("create", path))
 }
 
+/// Whether a file is there itself, not a link to one.
+fn is_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
 /// Whether both paths lead to the same file.
 pub(super) fn is_same(a: &Path, b: &Path) -> bool {
     match (fs::metadata(a), fs::metadata(b)) {
@@ -74,26 +84,43 @@ pub(super) fn is_same(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// Removes a file with its temporary one, or a folder with its content.
-/// Returns whether it was there.
+/// Removes a file or link with its temporary one. Returns whether it was there.
+/// A folder in its place is nobody's that we know: it stays, and is an error.
 pub(super) fn remove(path: &Path) -> Result<bool, Error> {
-    let unlink = |path: &Path| match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path).map(|()| true),
-        Ok(_) => fs::remove_file(path).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    };
-    unlink(&temporary(path)).map_err(Error::io("remove", path))?;
-    unlink(path).map_err(Error::io("remove", path))
+    unlink(&temporary(path))?;
+    unlink(path)
+}
+
+fn unlink(path: &Path) -> Result<bool, Error> {
+    found(fs::remove_file(path)).map_err(Error::io("remove", path))
+}
+
+/// Removes a folder with its content. Returns whether there was something. Of
+/// a mount point the content goes and the folder stays.
+pub(super) fn remove_folder(path: &Path) -> Result<bool, Error> {
+    let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    let was_empty = is_empty();
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::ResourceBusy && is_empty() => Ok(!was_empty),
+        result => found(result).map_err(Error::io("remove", path)),
+    }
 }
 
 /// Removes a folder that holds nothing. Returns whether it did.
 pub(super) fn remove_if_empty(path: &Path) -> Result<bool, Error> {
     match fs::remove_dir(path) {
-        Ok(()) => Ok(true),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+        Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::ResourceBusy) => {
             Ok(false)
         }
-        Err(error) => Err(Error::io("remove", path)(error)),
+        result => found(result).map_err(Error::io("remove", path)),
+    }
+}
+
+/// Whether there was something to remove.
+fn found(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(error),
     }
 }

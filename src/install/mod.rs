@@ -7,11 +7,11 @@ pub mod purge;
 pub mod service;
 pub mod systemctl;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 pub use error::Error;
-use files::{put, remove};
+use files::{put, remove, remove_folder};
 
 /// The unit's name.
 pub const UNIT: &str = "preview-agent.service";
@@ -86,6 +86,23 @@ impl Layout {
         PACKAGED.iter().map(|folder| self.root.join(folder).join(UNIT)).find(|unit| unit.exists())
     }
 
+    /// Whether the unit was masked, and how that is undone.
+    fn check_mask(&self) -> Result<(), Error> {
+        let runtime = self.root.join("run/systemd/system").join(UNIT);
+        for (path, option) in [(self.unit(), ""), (runtime, "--runtime ")] {
+            if fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null")) {
+                return Err(Error::Masked { option });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the unit is one that an installation wrote, of this version or
+    /// of another: its first line tells.
+    fn is_ours(&self) -> bool {
+        fs::read_to_string(self.unit()).is_ok_and(|text| text.lines().next() == UNIT_TEXT.lines().next())
+    }
+
     /// Keeps a second installation or removal away for as long as the value
     /// lives. The lock is on a folder that both need and neither removes.
     ///
@@ -103,12 +120,15 @@ impl Layout {
 
     /// Puts binary, unit, drop-in and the configuration's folder in place and
     /// returns what was changed. Each file is replaced as a whole; a second call, also after
-    /// one that was cut short, changes what differs.
+    /// one that was cut short, changes what differs. For a package's binary
+    /// the unit of an installation from before the package goes, which would
+    /// hide the package's.
     ///
     /// # Errors
-    /// [`Error::Packaged`] if a package owns what another binary wants to
-    /// replace, or what the file system says.
+    /// [`Error::Masked`], [`Error::Packaged`] if a package owns what another
+    /// binary wants to replace, or what the file system says.
     pub fn install(&self, executable: &Path, report: Option<&str>) -> Result<Vec<PathBuf>, Error> {
+        self.check_mask()?;
         let mut changed = Vec::new();
         let mut placed = |path: PathBuf, is_new: bool| {
             if is_new {
@@ -120,7 +140,9 @@ impl Layout {
                 placed(self.binary(), files::copy(executable, &self.binary())?);
                 placed(self.unit(), put(&self.unit(), UNIT_TEXT.as_bytes())?);
             }
-            Some(_) if files::is_same(executable, &self.binary()) => {}
+            Some(_) if files::is_same(executable, &self.binary()) => {
+                placed(self.unit(), self.is_ours() && remove(&self.unit())?);
+            }
             Some(unit) => return Err(Error::Packaged { unit }),
         }
         if let Some(name) = report {
@@ -130,40 +152,56 @@ impl Layout {
         Ok(changed)
     }
 
-    /// Removes what [`Layout::install`] and the service made, but neither state nor
-    /// configuration, and returns what was there.
+    /// Removes what [`Layout::install`] and the service made, but neither state
+    /// nor configuration.
     ///
     /// # Errors
-    /// [`Error::Packaged`], or what the file system says.
-    pub fn uninstall(&self) -> Result<Vec<PathBuf>, Error> {
+    /// [`Error::Packaged`], before anything is removed.
+    pub fn uninstall(&self) -> Result<Removal, Error> {
         if let Some(unit) = self.packaged_unit() {
             return Err(Error::Packaged { unit });
         }
-        let mut removed = Vec::new();
-        for path in [self.unit(), self.drop_in(), self.run(), self.binary()] {
-            if remove(&path)? {
-                removed.push(path);
-            }
+        let mut removal = Removal::default();
+        for path in [self.unit(), self.drop_in()] {
+            removal.note(remove(&path), path);
         }
-        // Somebody else's drop-ins stay.
-        files::remove_if_empty(&self.drop_in().with_file_name(""))?;
-        Ok(removed)
+        // Somebody else's drop-ins stay, and an empty folder is not worth a word.
+        if let Err(error) = files::remove_if_empty(&self.drop_in().with_file_name("")) {
+            removal.errors.push(error);
+        }
+        removal.note(remove_folder(&self.run()), self.run());
+        removal.note(remove(&self.binary()), self.binary());
+        Ok(removal)
     }
 
     /// Removes the state, and the configuration's folder if nobody wrote
-    /// anything into it. Returns what was there.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn forget(&self) -> Result<Vec<PathBuf>, Error> {
-        let mut removed = Vec::new();
-        if remove(&self.state())? {
-            removed.push(self.state());
+    /// anything into it.
+    #[must_use]
+    pub fn forget(&self) -> Removal {
+        let mut removal = Removal::default();
+        removal.note(remove_folder(&self.state()), self.state());
+        removal.note(files::remove_if_empty(&self.config()), self.config());
+        removal
+    }
+}
+
+/// What became of a removal. Every step of it is tried: what stands in the way
+/// of one keeps no other from being done.
+#[derive(Debug, Default)]
+pub struct Removal {
+    /// What was there and is gone.
+    pub removed: Vec<PathBuf>,
+    /// What stays, and why.
+    pub errors: Vec<Error>,
+}
+
+impl Removal {
+    fn note(&mut self, result: Result<bool, Error>, path: PathBuf) {
+        match result {
+            Ok(true) => self.removed.push(path),
+            Ok(false) => {}
+            Err(error) => self.errors.push(error),
         }
-        if files::remove_if_empty(&self.config())? {
-            removed.push(self.config());
-        }
-        Ok(removed)
     }
 }
 

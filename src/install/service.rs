@@ -46,6 +46,18 @@ impl Service {
         self.get("ActiveState") == "failed"
     }
 
+    /// Its start is under way or waits for other units. Not while it waits to
+    /// be started again after it has ended.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        let is_restarting = self.get("SubState").starts_with("auto-restart");
+        self.is_queued() || (self.get("ActiveState") == "activating" && !is_restarting)
+    }
+
+    fn is_queued(&self) -> bool {
+        !matches!(self.get("Job"), "" | "0") && self.get("SubState") != "auto-restart-queued"
+    }
+
     /// Whether a process of the installed binary runs by the installed unit and
     /// drop-ins. Compared with the files and not remembered from the
     /// installation, so that one that was cut short is seen, too.
@@ -79,10 +91,14 @@ fn is_older(path: &Path, age: Duration) -> bool {
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{UNIT} is {} ({})", self.get("ActiveState"), self.get("SubState"))?;
-        if self.get("Result") != "success" {
-            write!(f, ", result {}, exit status {}", self.get("Result"), self.get("ExecMainStatus"))?;
+        match (self.get("Result"), self.get("ExecMainStatus")) {
+            ("success", _) => {}
+            // The agent has not ended so: a command that a drop-in has added did.
+            ("exit-code", "" | "0") => write!(f, ", result exit-code, of another command than `agent run`")?,
+            ("exit-code", status) => write!(f, ", result exit-code, exit status {status}")?,
+            (result, _) => write!(f, ", result {result}")?,
         }
-        if !matches!(self.get("Job"), "" | "0") {
+        if self.is_queued() {
             write!(f, ", its start waits for other units")?;
         }
         Ok(())
@@ -100,6 +116,35 @@ mod tests {
         assert!(service.has_failed() && !service.is_active());
         let told = "preview-agent.service is failed (failed), result exit-code, exit status 78";
         assert_eq!(service.to_string(), told);
+    }
+
+    #[test]
+    fn a_command_before_the_agent_that_failed_is_not_told_with_the_agent_s_status() {
+        let text = "ActiveState=failed\nSubState=failed\nResult=exit-code\nExecMainStatus=0\n";
+        let told =
+            "preview-agent.service is failed (failed), result exit-code, of another command than `agent run`";
+        assert_eq!(Service::parse(text).to_string(), told);
+        let text = "ActiveState=failed\nSubState=failed\nResult=signal\nExecMainStatus=9\n";
+        assert_eq!(
+            Service::parse(text).to_string(),
+            "preview-agent.service is failed (failed), result signal"
+        );
+    }
+
+    #[test]
+    fn a_service_that_has_ended_is_not_about_to_start() {
+        for (active, sub, job, starts) in [
+            ("activating", "start", "", true),
+            ("activating", "start-pre", "0", true),
+            ("inactive", "dead", "117", true),
+            ("activating", "auto-restart", "", false),
+            ("activating", "auto-restart-queued", "117", false),
+            ("failed", "failed", "", false),
+            ("inactive", "dead", "", false),
+        ] {
+            let text = format!("ActiveState={active}\nSubState={sub}\nJob={job}\n");
+            assert_eq!(Service::parse(&text).is_starting(), starts, "{text}");
+        }
     }
 
     #[test]

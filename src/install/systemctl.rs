@@ -10,7 +10,7 @@ use super::Error;
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// Time limit of a stop: `TimeoutStopSec=` of the unit and some more.
-pub const STOP_LIMIT: Duration = Duration::from_secs(120);
+const STOP_LIMIT: Duration = Duration::from_secs(120);
 
 /// Between two looks at a call.
 const POLL: Duration = Duration::from_millis(10);
@@ -56,6 +56,33 @@ pub fn call(arguments: &[&str], limit: Duration) -> Result<String, Error> {
     }
 }
 
+/// Stops a unit; one that systemd does not know is stopped.
+///
+/// # Errors
+/// As [`call`].
+pub fn stop(unit: &str) -> Result<(), Error> {
+    match call(&["stop", unit], STOP_LIMIT) {
+        Err(error) if is_not_loaded(&error) => Ok(()),
+        result => result.map(|_| ()),
+    }
+}
+
+fn is_not_loaded(error: &Error) -> bool {
+    matches!(error, Error::Systemctl { words, .. } if words.ends_with("not loaded."))
+}
+
 fn failed(arguments: &[&str], words: &str) -> Error {
     Error::Systemctl { arguments: arguments.join(" "), words: words.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_that_is_not_loaded_is_told_from_one_that_does_not_stop() {
+        let says = |words| failed(&["stop", "a.service"], words);
+        assert!(is_not_loaded(&says("Failed to stop a.service: Unit a.service not loaded.")));
+        assert!(!is_not_loaded(&says("Job for a.service canceled.")));
+    }
 }
