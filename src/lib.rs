@@ -8,13 +8,15 @@
 //! watches what serves afterwards. [`install`] makes the executable a service
 //! of the machine, once, before all that. [`docker`], [`aws`] and [`github`] are the
 //! adapters to the outside and never know of each other or of a phase;
-//! [`retry`] and [`redact`] lie below them all.
+//! [`retry`], [`redact`], [`files`] and [`cause`] lie below them all.
 
 pub mod aws;
+pub mod cause;
 pub mod cli;
 pub mod config;
 pub mod deploy;
 pub mod docker;
+pub mod files;
 pub mod github;
 pub mod install;
 pub mod redact;

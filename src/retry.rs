@@ -65,7 +65,7 @@ pub async fn run<T, E, F>(policy: Policy, mut operation: F) -> Result<(T, u32), 
 where
     F: AsyncFnMut(u32) -> Result<T, Verdict<E>>,
 {
-    let end = Instant::now() + policy.total;
+    let begun = Instant::now();
     let mut attempt = 1;
     loop {
         let (error, at_least) = match operation(attempt).await {
@@ -75,7 +75,8 @@ where
             Err(Verdict::After(error, wait)) => (error, wait),
         };
         let wait = policy.wait(attempt).max(at_least);
-        if attempt >= policy.tries || Instant::now() + wait >= end {
+        // Who asks for patience may ask for any number of seconds.
+        if attempt >= policy.tries || begun.elapsed().saturating_add(wait) >= policy.total {
             return Err(GaveUp { error, attempts: attempt });
         }
         tokio::time::sleep(wait).await;
@@ -127,6 +128,14 @@ mod tests {
         let policy = Policy { total: Duration::from_secs(10), ..impatient() };
         let hour = Duration::from_secs(3600);
         let gave_up = block_on(run(policy, async |_| Err::<(), _>(Verdict::After((), hour)))).unwrap_err();
+        assert_eq!(gave_up.attempts, 1);
+    }
+
+    #[test]
+    fn a_wait_without_end_is_not_begun() {
+        let forever = Duration::MAX;
+        let gave_up =
+            block_on(run(impatient(), async |_| Err::<(), _>(Verdict::After((), forever)))).unwrap_err();
         assert_eq!(gave_up.attempts, 1);
     }
 

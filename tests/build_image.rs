@@ -504,6 +504,15 @@ fn a_full_disk_and_a_missing_buildkit_are_told_apart() {
 }
 
 #[test]
+fn a_session_that_buildkit_has_lost_is_not_the_bases_fault() {
+    let error = pretend(
+        "200 OK",
+        "{\"errorDetail\":{\"message\":\"failed to solve with frontend dockerfile.v0: failed to create LLB definition: no active session for 1f: context deadline exceeded\"},\"error\":\"x\"}\r\n",
+    );
+    assert!(matches!(&error, BuildError::Engine(words) if words.contains("no active session")), "{error:?}");
+}
+
+#[test]
 fn an_engine_that_breaks_off_is_said_so() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("docker.sock");

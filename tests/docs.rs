@@ -131,6 +131,7 @@ fn layer(module: &str) -> u32 {
         "status" => 4,
         "docker" | "aws" | "github" => 5,
         "config" | "retry" | "redact" => 6,
+        "files" | "cause" => 7,
         other => panic!("src/{other} has no place in the direction of imports"),
     }
 }

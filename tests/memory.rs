@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use support::github::{COMMIT, GitHub, Tarball};
 use support::peers::peers;
+use support::process::high_water_mark;
 use support::world::World;
 
 const SERVER: &str = include_str!("support/server.py");
@@ -49,13 +49,6 @@ fn peak_of_a_build(megabytes: usize) -> u64 {
         "{status}"
     );
     peak
-}
-
-/// `None` while the process is on its way out.
-fn high_water_mark(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// Half of it random, half of it compressible, all of it sent to the engine.

@@ -6,11 +6,9 @@
 
 mod support;
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use support::github::{GitHub, Tarball};
 use support::peers::peers;
+use support::variant::stale_build;
 use support::world::{World, docker};
 
 /// Deploys a commit by building it, and returns the image that serves.
@@ -27,25 +25,6 @@ fn build(world: &World, commit: char) -> String {
     docker(&["inspect", "--format", "{{.Image}}", &world.containers("app")[0]])
 }
 
-/// An image with these labels, as an agent with this state folder makes it.
-fn stale(state: &str) -> String {
-    let mut importing = Command::new("docker")
-        .args(["import", "--change", "LABEL preview-agent.role=build"])
-        .args(["--change", &format!("LABEL preview-agent.scope={state}"), "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    let nonce = fastrand::u128(..).to_string();
-    header.set_size(nonce.len() as u64);
-    tar.append_data(&mut header, "nonce", nonce.as_bytes()).unwrap();
-    importing.stdin.take().unwrap().write_all(&tar.into_inner().unwrap()).unwrap();
-    let output = importing.wait_with_output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 fn exists(image: &str) -> bool {
     !docker(&["image", "inspect", "--format", "{{.Id}}", image]).is_empty()
 }
@@ -53,13 +32,15 @@ fn exists(image: &str) -> bool {
 #[test]
 fn builds_older_than_the_one_before_go() {
     let mut world = World::new();
-    let other_agents = stale("/nowhere/of-another-agent");
+    let other_agents = stale_build("/nowhere/of-another-agent");
     world.image(&other_agents);
-    let ours = stale(&world.path("state").display().to_string());
+    let ours = stale_build(&world.path("state").display().to_string());
     let first = build(&world, '1');
     assert!(!exists(&ours), "an old build of ours stays");
     let second = build(&world, '2');
     assert!(first != second && exists(&first) && exists(&second));
+    assert_eq!(build(&world, '2'), second);
+    assert!(exists(&first), "another run of the same takes the way back");
     let third = build(&world, '3');
     assert!(!exists(&first), "the build before the last stays");
     assert!(exists(&second) && exists(&third));

@@ -42,7 +42,7 @@ async fn fetch_with(archive: Vec<u8>, request: Request, limits: Limits) -> Resul
     let github = GitHub::serving(archive);
     let request = Request { api_url: github.api.url(), ..request };
     let spool = tempfile::tempdir().unwrap();
-    fetch(&request, spool.path(), &limits, |_| {}).await
+    fetch(&request, spool.path(), &limits, |_| {}).await.map_err(|gave_up| gave_up.error)
 }
 
 fn refused(archive: Vec<u8>) -> SourceError {

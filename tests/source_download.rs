@@ -19,8 +19,9 @@ const TOKEN: &str = "ghp_canary0123456789";
 /// Nothing waits longer than a test may.
 fn limits() -> Limits {
     let retry =
-        Policy { tries: 3, first: Duration::ZERO, max: Duration::ZERO, total: Duration::from_secs(20) };
-    Limits { retry, stall: Duration::from_millis(300), ..Limits::default() }
+        Policy { tries: 3, first: Duration::ZERO, max: Duration::ZERO, total: Duration::from_secs(60) };
+    // So long that a busy machine is not taken for a silent host.
+    Limits { retry, stall: Duration::from_secs(2), ..Limits::default() }
 }
 
 fn request(api: &Host) -> Request {
@@ -44,7 +45,8 @@ fn progress_of(request: &Request, limits: &Limits) -> (Result<Archive, SourceErr
     let spool = tempfile::tempdir().unwrap();
     let mut progress = Vec::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result = runtime.block_on(fetch(request, spool.path(), limits, |seen| progress.push(seen)));
+    let fetched = runtime.block_on(fetch(request, spool.path(), limits, |seen| progress.push(seen)));
+    let result = fetched.map_err(|gave_up| gave_up.error);
     assert_eq!(std::fs::read_dir(spool.path()).unwrap().count(), 0, "the spool file has a name");
     if let Err(error) = &result {
         let words = format!("{error} {error:?}");
@@ -192,8 +194,8 @@ fn silence_ends_at_the_stall_limit() {
 #[test]
 fn slow_but_steady_is_no_stall() {
     let whole = archive();
-    // Twelve pieces of 50 ms each: twice the stall limit in all.
-    let github = GitHub::new(vec![Answer::Drip(whole.clone(), whole.len() / 12, Duration::from_millis(50))]);
+    // Twelve pieces of 300 ms each: nearly twice the stall limit in all.
+    let github = GitHub::new(vec![Answer::Drip(whole.clone(), whole.len() / 12, Duration::from_millis(300))]);
     assert!(try_with(&request(&github.api), &limits()).is_ok());
 }
 
@@ -266,7 +268,8 @@ fn a_spool_folder_that_cannot_be_written_is_named_as_the_cause() {
     drop(rustls::crypto::ring::default_provider().install_default());
     let spool = tempfile::tempdir().unwrap();
     let missing = spool.path().join("missing");
-    let error = runtime.block_on(fetch(&request(&github.api), &missing, &limits(), |_| {})).unwrap_err();
+    let error =
+        runtime.block_on(fetch(&request(&github.api), &missing, &limits(), |_| {})).unwrap_err().error;
     assert!(matches!(error, SourceError::Spool(_)), "{error}");
 }
 

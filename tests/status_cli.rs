@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::{CommandFactory as _, Parser as _};
 use preview_agent::cli::status::{StatusError, follow, json, read, show};
@@ -119,6 +120,42 @@ fn a_document_of_a_later_version_is_told_apart() {
     let (code, error) = refusal("{\"schema\": 2, \"all\": \"new\"}");
     assert_eq!(code, exit::NO_AGENT);
     assert!(error.to_string().contains("version 2"), "{error}");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_status_is_told_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("status.json");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let error = read(&path).unwrap_err().to_string();
+    assert!(error.ends_with("status.json: not a regular file"), "{error}");
+    assert!(tail::show(&path, 10, false, &mut Vec::new()).is_err());
+}
+
+#[test]
+fn an_answer_that_does_not_fit_on_the_disk_is_no_success() {
+    let (dir, _path, reporter) = reported();
+    reporter.update(|d| d.run.outcome = Outcome::Ready);
+    let config = dir.path().join("config.yaml");
+    std::fs::write(&config, "image: ghcr.io/acme/api:1\ndatabase: off\n").unwrap();
+    let config = config.to_str().unwrap();
+    let commands = [
+        vec!["status"],
+        vec!["status", "--json"],
+        vec!["check", "--config", config],
+        vec!["iam-policy", "--config", config],
+        vec!["man"],
+        vec!["completions", "bash"],
+    ];
+    for arguments in commands {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut agent = Command::new(env!("CARGO_BIN_EXE_agent"));
+        agent.args(&arguments).env("RUNTIME_DIRECTORY", dir.path()).stdout(full);
+        let output = agent.output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("No space left on device"), "{arguments:?}: {stderr}");
+    }
 }
 
 #[test]

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use preview_agent::redact::Redactor;
-use preview_agent::status::parameter::{Parameter, SendError};
+use preview_agent::status::parameter::{Pace, Parameter, SendError};
+use preview_agent::status::reporter::HEARTBEAT;
 use preview_agent::status::systemd::Systemd;
 use preview_agent::status::*;
 use tempfile::TempDir;
@@ -88,7 +89,7 @@ impl Bench {
         let ssm = Ssm { file: self.path(), answers: Arc::default(), calls: Arc::default() };
         ssm.answers.lock().unwrap().extend(answers);
         let peer = ssm.clone();
-        self.reporter.attach_parameter(Parameter::spawn(move |bytes| {
+        self.reporter.attach_parameter(Parameter::spawn(Pace::default(), move |bytes| {
             let answer = peer.call(bytes);
             async move {
                 match answer {
@@ -215,7 +216,7 @@ async fn another_run_forgets_the_last_one_and_keeps_what_serves() {
 async fn every_write_says_until_when_it_holds_and_heartbeats_go_on() {
     let bench = Bench::new();
     assert_eq!(bench.document().expires_at.unix() - bench.document().heartbeat_at.unix(), 960);
-    let beat = bench.reporter.keep_heartbeat();
+    let beat = bench.reporter.keep_heartbeat(HEARTBEAT);
     sleep(Duration::from_secs(601)).await;
     assert_eq!(bench.document().heartbeat_at.unix(), NOW + 600);
     beat.abort();

@@ -99,6 +99,24 @@ fn a_migration_outlives_the_agents_crash_and_is_adopted() {
 }
 
 #[test]
+fn a_job_before_it_does_not_take_the_evidence_of_a_migration_that_a_crash_left() {
+    let world = World::new();
+    let recording = world.record();
+    let job = "jobs: [{ name: first, command: [\"true\"] }]\n".to_owned();
+    let config = world.config("good", &(job + &held(&world)));
+    let agent = world.start(&config);
+    eventually("the migration after the job", || recording.count("migrate", "start") == 2);
+    let migration = world.running_migration();
+    agent.crash();
+    let_go(&migration);
+    let mut agent = world.start(&config);
+    let status = agent.wait_for_end_of_run(2);
+    assert_eq!(outcome(&status), "ready", "{status}");
+    assert_eq!(recording.count("migrate", "create"), 2);
+    assert_eq!(world.sql("SELECT count(*) FROM marks"), "1");
+}
+
+#[test]
 fn sigterm_in_a_migration_leaves_it_running_and_the_next_start_adopts_it() {
     let world = World::new();
     let recording = world.record();

@@ -36,11 +36,23 @@ engine_up() {
     --stop-signal TERM --stop-timeout 60 \
     "$(machine_image "$1")" bash -c "$ENGINE_INIT" dockerd --host "unix://$ENGINE_DIR/docker.sock" \
     --cgroup-parent "/$ENGINE_NAME" >/dev/null
+  engine_answers
+}
+
+# engine_restart: the same engine with the same images, in another process.
+engine_restart() {
+  kill "$ENGINE_FORWARDER" 2>/dev/null || true
+  docker restart "$ENGINE_NAME" >/dev/null
+  engine_answers
+}
+
+# engine_answers: waits for the engine and carries the peers to it.
+engine_answers() {
   local end=$((SECONDS + 60))
   until engine_docker version >/dev/null 2>&1; do
     if ((SECONDS >= end)) || [[ $(docker inspect --format '{{.State.Running}}' "$ENGINE_NAME") != true ]]; then
       docker logs --tail 20 "$ENGINE_NAME" >&2
-      die "the engine of $1 did not come up"
+      die "the engine $ENGINE_NAME did not come up"
     fi
     sleep 0.2
   done

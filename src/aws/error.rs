@@ -4,6 +4,8 @@
 
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 
+use crate::cause::innermost;
+
 /// Longest text taken over from AWS, in bytes.
 const MESSAGE_LIMIT: usize = 400;
 
@@ -148,6 +150,10 @@ impl Call<'_> {
             SdkError::DispatchFailure(failure) if failure.is_timeout() || failure.is_io() => {
                 self.unreachable(presentable(&innermost(error).to_string()))
             }
+            // The HTTP client had a connection, and lost it.
+            SdkError::DispatchFailure(_) if causes(error).contains("client error (SendRequest)") => {
+                self.unreachable(presentable(&innermost(error).to_string()))
+            }
             _ => self.unsent(&causes(error)),
         }
     }
@@ -157,6 +163,9 @@ impl Call<'_> {
         if !causes.contains("credential") {
             return AwsError::Endpoint { reason: presentable(causes) };
         }
+        // Layers of the SDK.
+        let causes = causes.trim_start_matches("other: ");
+        let causes = causes.trim_start_matches("an error occurred while loading credentials: ");
         let reason = if !causes.contains("no credentials found in chain") {
             // The SDK dumps the metadata service's response behind its status.
             presentable(causes.split(" Response {").next().unwrap_or_default())
@@ -239,18 +248,20 @@ impl Call<'_> {
     }
 }
 
+/// Where a refused signature begins to repeat the request that was signed: the
+/// role's session token is one of its headers.
+const SIGNED_REQUEST: [&str; 3] = ["The Canonical String", "The String-to-Sign", "x-amz-security-token"];
+
 /// A text of AWS as one short line, without the value that a failed validation
-/// quotes ("Value '…' at 'value' failed to satisfy constraint").
+/// quotes ("Value '…' at 'value' failed to satisfy constraint") and without the
+/// request that a failed signature repeats.
 fn presentable(message: &str) -> String {
+    let end = SIGNED_REQUEST.iter().filter_map(|begin| message.find(begin)).min();
+    let message = message[..end.unwrap_or(message.len())].trim_end();
     let quoted = message.contains("Value '").then(|| message.rsplit_once("' at '")).flatten();
     let message = quoted.map_or_else(|| message.to_owned(), |(_, rest)| format!("'{rest}"));
     let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     line[..line.floor_char_boundary(MESSAGE_LIMIT)].to_owned()
-}
-
-/// The innermost cause of an error: the one that a person can act on.
-pub(super) fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::error::Error {
-    std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error)
 }
 
 /// The chain of causes. Only for errors without an answer of the service.

@@ -7,6 +7,7 @@ mod error;
 mod imds;
 mod parameters;
 pub mod policy;
+mod role;
 
 pub use ecr::RegistryToken;
 pub use error::AwsError;
@@ -107,8 +108,8 @@ fn credentials(provider: &ProviderConfig, imds: Option<&str>) -> Result<Credenti
         .endpoint(imds)
         .map_err(|_| AwsError::Endpoint { reason: format!("`{imds}` is not a URL") })?
         .build();
-    let role = ImdsCredentialsProvider::builder().configure(provider).imds_client(client).build();
-    Ok(chain.or_else("instance role", role))
+    let role = ImdsCredentialsProvider::builder().configure(provider).imds_client(client.clone()).build();
+    Ok(chain.or_else("instance role", role::Role::new(client, role)))
 }
 
 /// The SDK finds out about an empty certificate store only in the handshake,

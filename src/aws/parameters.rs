@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ssm::Client;
+use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 use secrecy::SecretString;
 
@@ -124,12 +125,14 @@ impl Parameters {
     ///
     /// The type is sent each time, since only a creation needs it but nothing
     /// tells the two apart beforehand. The tier is left alone, and so is the
-    /// data type: `json` would move the parameter to the charged tier.
+    /// data type: `json` would move the parameter to the charged tier. It is
+    /// tried once: the caller knows how often the account's quota allows it.
     ///
     /// # Errors
     /// [`AwsError::retryable`] tells whether a later write may succeed. Ends within 10 s.
     pub async fn put(&self, name: &str, value: &str) -> Result<(), AwsError> {
         let call = self.call(PUT_ACTION, name);
+        let once = aws_sdk_ssm::config::Builder::new().retry_config(RetryConfig::disabled());
         let request = self
             .client
             .put_parameter()
@@ -137,7 +140,9 @@ impl Parameters {
             .value(value)
             .r#type(ParameterType::String)
             .data_type("text")
-            .overwrite(true);
+            .overwrite(true)
+            .customize()
+            .config_override(once);
         match tokio::time::timeout(PUT, request.send()).await {
             Ok(answer) => answer.map(drop).map_err(|e| call.failed(&e)),
             Err(_) => Err(call.too_slow(PUT.as_secs())),

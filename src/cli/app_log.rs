@@ -4,13 +4,12 @@ use std::io::{self, Write};
 use std::pin::pin;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
 use super::{complain, exit};
-use crate::docker::{Container, Engine, Error, Role, Scope, State, socket_from_env};
+use crate::docker::{Chunk, Container, Engine, Error, Role, Scope, State, socket_from_env};
 use crate::redact::Redactor;
-use crate::redact::output::Lines;
+use crate::redact::output::Outputs;
 use crate::status::paths;
 
 /// At the command line nobody waits for an engine that is not up.
@@ -44,8 +43,7 @@ async fn print(lines: usize, follow: bool, out: &mut impl Write) -> Result<Optio
     let written = if follow {
         write_all(engine.follow_logs(&container.id, Some(last)), redactor, out).await
     } else {
-        let chunks = engine.last_logs(&container.id, last).await?;
-        write_all(futures_util::stream::iter(chunks.into_iter().map(Ok)), redactor, out).await
+        write_all(engine.last_logs(&container.id, last), redactor, out).await
     };
     written.map(Some)
 }
@@ -57,18 +55,19 @@ fn newest(containers: Vec<Container>) -> Option<Container> {
 }
 
 async fn write_all(
-    chunks: impl Stream<Item = Result<Bytes, Error>>,
+    chunks: impl Stream<Item = Result<Chunk, Error>>,
     redactor: Redactor,
     out: &mut impl Write,
 ) -> Result<io::Result<()>, Error> {
-    let mut lines = Lines::new(redactor);
+    let mut outputs = Outputs::new(&redactor);
     let mut chunks = pin!(chunks);
     while let Some(chunk) = chunks.next().await {
-        for line in lines.push(&chunk?) {
+        let (stream, chunk) = chunk?;
+        for line in outputs.push(stream, &chunk) {
             if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
                 return Ok(Err(error));
             }
         }
     }
-    Ok(lines.finish().map_or(Ok(()), |line| writeln!(out, "{line}")))
+    Ok(outputs.finish().try_for_each(|line| writeln!(out, "{line}")))
 }

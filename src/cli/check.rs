@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::bounded::{self, first};
-use super::{CONFIG_FILE, exit};
+use super::{CONFIG_FILE, exit, written};
 use crate::config::{
     self, Config, Connection, Health, ImageReference, Stage, Text, TextPart, ValueRef, ValueSource,
 };
@@ -27,20 +27,20 @@ pub struct Check {
 impl Check {
     /// Writes the verdict and returns the exit code: 0, 77 (may not be read) or 78 (wrong).
     pub fn run(self) -> u8 {
-        // A reader that has gone away does not change what the file is worth.
-        self.report(&mut io::stdout().lock(), &mut io::stderr().lock())
+        written(self.report(&mut io::stdout().lock(), &mut io::stderr().lock()))
     }
 
-    fn report(&self, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    fn report(&self, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
         match config::load(&self.config) {
             Ok(loaded) => {
                 let text = format!("{}: ok\n{}", self.config.display(), summary(&loaded.config));
-                out.write_all(self.bounded(text).as_bytes()).ok();
-                exit::OK
+                out.write_all(self.bounded(text).as_bytes())?;
+                Ok(exit::OK)
             }
             Err(error) => {
+                // A reader that has gone away does not change what the file is worth.
                 err.write_all(self.bounded(format!("{error}\n")).as_bytes()).ok();
-                exit::of_config_error(&error)
+                Ok(exit::of_config_error(&error))
             }
         }
     }
@@ -152,7 +152,7 @@ mod tests {
         let config = folder.path().join("config.yaml");
         std::fs::write(&config, text).unwrap();
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = Check { config, bytes: None }.report(&mut out, &mut err);
+        let code = Check { config, bytes: None }.report(&mut out, &mut err).unwrap();
         let folder = format!("{}/", folder.path().display());
         let shown = |bytes| String::from_utf8(bytes).unwrap().replace(&folder, "");
         (code, shown(out), shown(err))
@@ -215,8 +215,9 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_a_bad_configuration() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code =
-            Check { config: "/nonexistent/config.yaml".into(), bytes: None }.report(&mut out, &mut err);
+        let code = Check { config: "/nonexistent/config.yaml".into(), bytes: None }
+            .report(&mut out, &mut err)
+            .unwrap();
         assert_eq!(code, 78);
         assert_eq!(String::from_utf8(err).unwrap(), "/nonexistent/config.yaml: no such file\n");
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::{Cli, exit};
+use super::{Cli, exit, written};
 
 /// Print the completions for a shell
 #[derive(Debug, Args)]
@@ -21,9 +21,6 @@ impl Completions {
         // Into memory first: clap_complete panics where the pipe is closed.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "agent", &mut script);
-        match io::stdout().write_all(&script) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => exit::FAILED,
-            _ => exit::OK,
-        }
+        written(io::stdout().write_all(&script).map(|()| exit::OK))
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CONFIG_FILE, exit};
+use super::{CONFIG_FILE, exit, written};
 use crate::aws::policy::{INLINE_LIMIT, Place, instance_policy};
 use crate::config;
 
@@ -37,8 +37,7 @@ impl IamPolicy {
     /// Writes the policy and returns the exit code: 0, 77 (may not be read) or 78 (wrong).
     #[must_use]
     pub fn run(self) -> u8 {
-        // A reader that has gone away changes nothing.
-        self.print(&mut io::stdout().lock(), &mut io::stderr().lock()).unwrap_or(exit::OK)
+        written(self.print(&mut io::stdout().lock(), &mut io::stderr().lock()))
     }
 
     fn print(self, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {

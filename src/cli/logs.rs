@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use clap::{Args, ValueEnum};
 
 use super::bounded::{self, Newest};
-use super::{app_log, complain, exit, tail};
+use super::{app_log, complain, exit, tail, written};
 use crate::install::UNIT;
 use crate::status::paths;
 
@@ -58,12 +58,7 @@ impl Logs {
                 result.and_then(|code| out.write_all(newest.finish().as_bytes()).map(|()| code))
             }
         };
-        match result {
-            Ok(code) => code,
-            // A reader that has seen enough (`| head`) is no failure.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
-            Err(error) => complain(&format!("cannot show the logs: {error}"), exit::FAILED),
-        }
+        written(result)
     }
 
     fn show(&self, out: &mut impl Write) -> io::Result<u8> {

@@ -6,7 +6,7 @@ use clap::{Args, Command, CommandFactory as _};
 use clap_mangen::Man as Page;
 use clap_mangen::roff::{Roff, roman};
 
-use super::{Cli, MANUAL, exit};
+use super::{Cli, MANUAL, exit, written};
 
 /// Print the manual page in roff, for section 8
 #[derive(Debug, Args)]
@@ -16,10 +16,7 @@ impl Man {
     /// Runs the command and returns the exit code.
     #[must_use]
     pub fn run(self) -> u8 {
-        match page(&mut io::stdout().lock()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => exit::FAILED,
-            _ => exit::OK,
-        }
+        written(page(&mut io::stdout().lock()).map(|()| exit::OK))
     }
 }
 

@@ -35,6 +35,7 @@ pub use status::Status;
 pub use uninstall::Uninstall;
 
 use crate::install::Error as InstallError;
+use crate::redact::plain;
 
 /// Where the configuration is, unless told otherwise.
 pub const CONFIG_FILE: &str = "/etc/preview-agent/config.yaml";
@@ -89,7 +90,18 @@ impl Cli {
 
 /// Says what went wrong; where even that fails there is nobody to tell.
 fn complain(message: &str, code: u8) -> u8 {
-    writeln!(io::stderr(), "agent: {message}").map_or(code, |()| code)
+    logging::tell(&format!("agent: {}\n", plain(message)));
+    code
+}
+
+/// The exit code of a command that has written its answer. A reader that has seen enough (`| head`)
+/// is no failure; a full disk behind `>` is.
+fn written(result: io::Result<u8>) -> u8 {
+    match result {
+        Ok(code) => code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
+        Err(error) => complain(&format!("cannot show all of it: {error}"), exit::FAILED),
+    }
 }
 
 /// Says what was done; a reader that has gone stops no installation.

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::bounded::{self, first};
 use super::style::Style;
-use super::{CONFIG_FILE, complain, exit, status};
+use super::{CONFIG_FILE, complain, exit, status, written};
 use crate::config;
 use crate::install::{UNIT, systemctl};
 use crate::status::{file, paths};
@@ -38,8 +38,7 @@ impl Reload {
     /// Runs the command and returns the exit code.
     #[must_use]
     pub fn run(self) -> u8 {
-        // A reader that has seen enough (`| head`) is no failure.
-        self.reload().unwrap_or(exit::OK)
+        written(self.reload())
     }
 
     fn reload(&self) -> io::Result<u8> {

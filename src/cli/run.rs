@@ -14,7 +14,9 @@ use crate::deploy::{Agent, Policy, parameter_sender};
 use crate::install::REPORT;
 use crate::redact::Redactor;
 use crate::status::systemd::Systemd;
-use crate::status::{Code, Document, Fault, FaultReport, Outcome, Reporter, ServiceState, Timestamp, paths};
+use crate::status::{
+    self, Code, Document, Fault, FaultReport, Outcome, Reporter, ServiceState, Timestamp, paths,
+};
 use crate::supervise::{self, Options, Signals};
 
 /// Deploy what the configuration describes, then stay and watch over it
@@ -55,7 +57,7 @@ impl Run {
         };
         let mut store = match Store::open(&paths::state_dir()) {
             Ok(store) => store,
-            Err(error) => return complain(&store_words(&error), store_code(&error)),
+            Err(error) => return without_state(&error).await,
         };
         let systemd = Systemd::from_env();
         let redactor = Redactor::default();
@@ -77,18 +79,10 @@ impl Run {
         };
         systemd.ready();
         let _watchdog = systemd.watchdog();
-        let _heartbeat = reporter.keep_heartbeat();
         let policy = Policy::default();
+        let _heartbeat = reporter.keep_heartbeat(policy.heartbeat);
         let endpoints = Endpoints::from_env();
-        let mut agent = Agent {
-            reporter: reporter.clone(),
-            redactor,
-            store,
-            policy,
-            endpoints,
-            engine: None,
-            parameter: None,
-        };
+        let mut agent = Agent::new(reporter.clone(), redactor, store, policy, endpoints);
         let options = Options { config: self.config, once: self.once, migrate: self.migrate };
         let outcome = supervise::drive(&mut agent, loaded, id, &options, &mut signals, &systemd).await;
         reporter.flush(policy.flush).await;
@@ -119,39 +113,53 @@ async fn refuse(reporter: &Reporter, store: &Store, error: &config::Error) -> u8
         document.fault = Some(FaultReport::new(fault, None));
         document.run.outcome = Outcome::Failed;
     });
-    if let Some(name) = std::env::var(REPORT).ok().filter(|name| !name.is_empty()) {
-        let endpoints = Endpoints::from_env();
-        let region = region(&endpoints).await;
-        match Aws::connect(endpoints, region.as_deref()).await {
-            Ok(aws) => {
-                reporter.attach_parameter(parameter_sender(&aws, &name));
-                reporter.flush(Policy::default().flush).await;
-            }
-            Err(error) => tracing::warn!(%error, "the status parameter cannot be written"),
-        }
-    }
+    deliver(reporter).await;
     complain(&words, code)
+}
+
+/// A state folder that cannot be used: without it, tries would not be counted and a second agent
+/// not be noticed, so nothing is touched. A second agent leaves the status to the first.
+async fn without_state(error: &StoreError) -> u8 {
+    let StoreError::Io { error: reason, .. } = error else {
+        let code = Code::AlreadyRunning;
+        return complain(&format!("{code}: {error}. {}", code.hint()), exit::TEMPORARY);
+    };
+    let code = Code::StateUnusable;
+    let words = format!("{code}: {error}. {}", code.hint());
+    let now = Timestamp::from(OffsetDateTime::now_utc());
+    let run = status::Run::begun(&format!("0-{:06x}", fastrand::u32(..0x100_0000)), 0, now, None);
+    let reporter = Reporter::start(
+        &paths::run_dir(),
+        Redactor::default(),
+        Document::new(run),
+        Systemd::from_env(),
+        OffsetDateTime::now_utc,
+    );
+    reporter.update(|document| {
+        document.fault = Some(FaultReport::new(Fault::new(code, error.to_string()), None));
+        document.run.outcome = Outcome::Failed;
+    });
+    deliver(&reporter).await;
+    let denied = reason.kind() == io::ErrorKind::PermissionDenied;
+    complain(&words, if denied { exit::NO_PERMISSION } else { exit::TEMPORARY })
+}
+
+/// Sends the status to the parameter that the unit's environment names: no configuration does.
+async fn deliver(reporter: &Reporter) {
+    let Some(name) = std::env::var(REPORT).ok().filter(|name| !name.is_empty()) else { return };
+    let policy = Policy::default();
+    let endpoints = Endpoints::from_env();
+    let region = region(&endpoints).await;
+    match Aws::connect(endpoints, region.as_deref()).await {
+        Ok(aws) => {
+            reporter.attach_parameter(parameter_sender(&aws, &name, policy.report));
+            reporter.flush(policy.flush).await;
+        }
+        Err(error) => tracing::warn!(%error, "the status parameter cannot be written"),
+    }
 }
 
 async fn region(endpoints: &Endpoints) -> Option<String> {
     let imds = crate::aws::Imds::connect(endpoints.imds.as_deref()).ok()?;
     imds.instance().await.ok().flatten().map(|instance| instance.region)
-}
-
-/// A second agent must leave the status to the first: its fault is only said here.
-fn store_words(error: &StoreError) -> String {
-    let code = Code::AlreadyRunning;
-    match error {
-        StoreError::Locked(_) => format!("{code}: {error}. {}", code.hint()),
-        StoreError::Io { .. } => error.to_string(),
-    }
-}
-
-fn store_code(error: &StoreError) -> u8 {
-    match error {
-        StoreError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
-            exit::NO_PERMISSION
-        }
-        _ => exit::TEMPORARY,
-    }
 }

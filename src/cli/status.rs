@@ -2,8 +2,7 @@
 //!
 //! It needs the file and nothing else: no root, no HOME, no network, no terminal.
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::style::Style;
-use super::{bounded, exit, view};
+use super::{bounded, exit, view, written};
+use crate::files;
 use crate::redact::plain;
 use crate::status::{Document, SCHEMA, Timestamp, file, paths};
 
@@ -81,8 +81,7 @@ impl Status {
             (_, true) => follow(&path, &mut io::stdout().lock()),
             _ => show(&path, self.bytes, Style::from_env(), &mut io::stdout().lock()),
         };
-        // A reader that has seen enough (`| head`) is no failure.
-        result.unwrap_or(exit::OK)
+        written(result)
     }
 }
 
@@ -195,10 +194,8 @@ pub fn read(path: &Path) -> Result<Document, StatusError> {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, StatusError> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => Ok(bytes),
+    match files::read(path, MAX_FILE) {
+        Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StatusError::Absent(path.to_owned())),
         Err(source) => Err(StatusError::Unreadable { path: path.to_owned(), source }),
     }

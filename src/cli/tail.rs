@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::files;
 use crate::redact::plain;
 
 /// As far back as the last lines are looked for.
@@ -63,7 +64,7 @@ struct Log {
 
 impl Log {
     fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: BufReader::new(File::open(path)?), partial: Vec::new() })
+        Ok(Self { file: BufReader::new(files::open(path)?), partial: Vec::new() })
     }
 
     /// The next whole line; at the end of the file what is left of one, if `rest` is wanted.

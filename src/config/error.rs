@@ -20,7 +20,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Any other failure to read.
-    #[error("{}: cannot be read", path.display())]
+    #[error("{}: cannot be read: {source}", path.display())]
     Unreadable {
         /// The file as named by the caller.
         path: PathBuf,

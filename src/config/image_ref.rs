@@ -36,7 +36,7 @@ pub enum ImageNameError {
     #[error("the part before the first slash is not a registry's host or host:port")]
     Host,
     /// A character that a repository may not have.
-    #[error("an image name has no `{0}`; it has lower-case letters, digits and . _ - /")]
+    #[error("an image name has no `{}`; it has lower-case letters, digits and . _ - /", .0.escape_debug())]
     Character(char),
     /// Two slashes in a row, or separators at the edge of a part.
     #[error(
@@ -186,7 +186,9 @@ pub fn is_registry_host(text: &str) -> bool {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => host.split('.').all(is_label),
     };
-    is_host && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+    // A number's parser takes a sign.
+    let is_port = |port: &str| !port.starts_with('+') && port.parse::<u16>().is_ok_and(|port| port > 0);
+    is_host && port.is_none_or(is_port)
 }
 
 /// The first part is a host if it looks like one: a dot, a colon, or `localhost`.
@@ -282,6 +284,7 @@ mod tests {
             ("https://ghcr.io/acme/api", ImageNameError::Scheme),
             ("-x.io/acme/api", ImageNameError::Host),
             ("ghcr.io:0/acme/api", ImageNameError::Host),
+            ("ghcr.io:+1/acme/api", ImageNameError::Host),
             ("gh_cr.io/acme/api", ImageNameError::Host),
             ("acme/ap$i", ImageNameError::Character('$')),
             ("acme/\u{e4}pi", ImageNameError::Character('\u{e4}')),

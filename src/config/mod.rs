@@ -19,8 +19,7 @@ mod value;
 mod yaml;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 pub use database_url::{DatabaseUrl, DatabaseUrlError, Endpoint, is_loopback};
@@ -29,6 +28,7 @@ pub use image_ref::{EcrHost, ImageNameError, ImageReference, is_registry_host};
 pub use model::*;
 pub use text::UnknownPlaceholder;
 
+use crate::files;
 use field::{Field, Findings};
 
 /// Largest file that is read. The fullest honest configuration stays far below.
@@ -115,12 +115,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => Error::NotFound { path: path.to_owned() },
         io::ErrorKind::PermissionDenied => Error::Denied { path: path.to_owned() },
+        io::ErrorKind::FileTooLarge => Error::TooLarge { path: path.to_owned() },
         _ => Error::Unreadable { path: path.to_owned(), source },
     };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES { Err(Error::TooLarge { path: path.to_owned() }) } else { Ok(bytes) }
+    files::read(path, MAX_BYTES).map_err(unreadable)
 }
 
 fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Error> {

@@ -20,12 +20,10 @@ pub(super) async fn ready(
     ready: Ready,
 ) -> Outcome {
     let engine = &ready.engine;
-    let used = engine.containers(Role::App).await.unwrap_or_default();
     let settled = agent.swap(engine, id).settle(&ready.started).await;
     if let Err(fault) = settled {
         return stopped(agent, loaded, progress, Stop::Fault(PhaseName::Start, fault), &ready.migrated).await;
     }
-    remove_old_builds(engine, &used).await;
     let before = agent.store.state().last_good.clone().filter(|good| good.container == ready.started.id);
     let now = agent.reporter.now();
     let serving = before.map_or_else(
@@ -55,9 +53,8 @@ pub(super) async fn ready(
 
 /// Images of earlier builds go. What serves now and what served before it are
 /// in `used` and stay, for the way back.
-async fn remove_old_builds(engine: &Engine, used: &[Container]) {
+pub(super) async fn remove_old_builds(engine: &Engine, used: &[Container]) {
     let built = match engine.built_images().await {
-        Ok(_) if used.is_empty() => return,
         Ok(built) => built,
         Err(error) => return tracing::warn!(%error, "old builds are not removed"),
     };
@@ -107,18 +104,13 @@ pub(super) async fn stopped(
         _ => None,
     };
     let before = agent.reporter.snapshot().service;
-    let (state, cause) = match &restored {
-        Ok(Some(old)) => service_of(before, old, again),
-        Ok(None) => {
-            // Where nothing ever served, nothing is down before it was started.
-            let down = before.state != ServiceState::None
-                || matches!(phase, Some(PhaseName::Start | PhaseName::Health));
-            match &fault {
-                Some(fault) if down => (ServiceState::Down, Some(fault.into())),
-                _ => (ServiceState::None, None),
-            }
-        }
-        Err(fault) => (ServiceState::Down, Some(fault.into())),
+    // Where nothing ever served, nothing is down before it was started.
+    let down =
+        before.state != ServiceState::None || matches!(phase, Some(PhaseName::Start | PhaseName::Health));
+    let (state, cause) = match (&restored, &fault) {
+        (Ok(Some(old)), _) => service_of(before, old, again),
+        (Ok(None), Some(fault)) | (Err(fault), _) if down => (ServiceState::Down, Some(fault.into())),
+        _ => (ServiceState::None, None),
     };
     let old = restored.ok().flatten().map(|old| shown(agent, &old));
     let moved = migrated.moved.clone().filter(|_| fault.is_some());

@@ -131,13 +131,17 @@ async fn greet(endpoint: &Endpoint, address: SocketAddr, postgres: bool) -> Resu
     }
     let answer = async {
         stream.write_all(&SSL_REQUEST).await?;
-        stream.read_u8().await
+        let mut answer = [0; 2];
+        Ok((stream.read(&mut answer).await?, answer[0]))
     };
     let refused = |words: &str| Fault::new(Code::DatabaseRefused, format!("{endpoint} {words}"));
-    match answer.await {
-        Ok(b'S' | b'N') => Ok(()),
+    let answer: io::Result<(usize, u8)> = answer.await;
+    match answer {
+        Ok((0, _)) => Err(refused("accepts connections and drops them")),
+        // One byte and no more: a server of another kind may begin its greeting with the same.
+        Ok((1, b'S' | b'N')) => Ok(()),
         // 'E': the server is there and cannot take the connection.
-        Ok(b'E') => {
+        Ok((_, b'E')) => {
             let message = format!("{endpoint} answers with an error before authentication");
             Err(Fault::new(Code::DatabaseTooManyConnections, message))
         }

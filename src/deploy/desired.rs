@@ -8,9 +8,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::store::{Store, Watched};
-use super::values::read_file;
 use crate::config::{DatabaseUrl, Deadlines, Health, ImageReference, OnFailure, Publish, Stage};
 use crate::docker::pull::Credentials;
+use crate::files;
 use crate::status::Fault;
 
 /// Largest file that a job may mount: it is read whole to tell whether it has changed.
@@ -143,7 +143,7 @@ impl Desired {
     ) -> Result<String, (PathBuf, std::io::Error)> {
         let mut files = Vec::with_capacity(job.files.len());
         for (inside, host) in &job.files {
-            let content = read_file(host, JOB_FILE_MAX).map_err(|error| (host.clone(), error))?;
+            let content = files::read(host, JOB_FILE_MAX).map_err(|error| (host.clone(), error))?;
             files.push((inside, store.digest(&content)));
         }
         let database = self.database.as_ref().map(|url| (url.endpoints_text(), url.name()));

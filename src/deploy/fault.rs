@@ -80,7 +80,13 @@ impl From<docker::Error> for Fault {
             Error::CommandMissing { .. } => Code::AppExited,
             Error::Timeout { .. } | Error::NotFound { .. } | Error::Refused { .. } => Code::DockerFailed,
         };
-        Self::new(code, error.to_string())
+        let mut words = error.to_string();
+        if let Error::CommandMissing { what, message } = &error {
+            // What the runtime says of itself before that would push the reason out of the verdict.
+            let reason = message.find("exec: ").map_or(message.as_str(), |at| &message[at..]);
+            words = format!("could not {what}: {}", reason.trim_end_matches(": unknown"));
+        }
+        Self::new(code, words)
     }
 }
 
@@ -91,7 +97,8 @@ impl From<PullError> for Fault {
             PullError::Denied(_) => Code::RegistryDenied,
             PullError::NotFound(_) => Code::ImageNotFound,
             PullError::Throttled(_) => Code::RegistryThrottled,
-            PullError::Unreachable(_) | PullError::Failed(_) => Code::RegistryUnreachable,
+            PullError::Unreachable(_) => Code::RegistryUnreachable,
+            PullError::Failed(_) => Code::PullFailed,
             PullError::Stalled(_) => Code::PullStalled,
             PullError::Architecture(_) => Code::ArchMismatch,
             PullError::DiskFull(_) => Code::DiskFull,

@@ -11,9 +11,9 @@ use super::Context;
 use super::phase::Stop;
 use super::policy::Policy;
 use super::start::Started;
+use crate::cause::innermost;
 use crate::config::{Health, Publish, Stage};
-use crate::redact::Redactor;
-use crate::redact::plain;
+use crate::redact::{Redactor, plain};
 use crate::status::{Code, Fault, HealthStage, PhaseName};
 
 /// Largest body that is read of an answer; a health answer is far smaller.
@@ -22,8 +22,9 @@ const BODY_MAX: usize = 64 * 1024;
 /// Longest part of an unhealthy answer that the status quotes, in bytes.
 const QUOTE_MAX: usize = 200;
 
-/// How long a connection must stay open to count; the proxy gives up within one.
-const MOMENT: Duration = Duration::from_millis(50);
+/// How long a connection must stay open to count. The proxy gives up within a millisecond, on a
+/// machine that has nothing else to do; one that boots has.
+const MOMENT: Duration = Duration::from_millis(250);
 
 /// Probes the application at its published address.
 #[derive(Debug, Clone)]
@@ -247,11 +248,19 @@ fn reachable(publish: Publish) -> SocketAddr {
     SocketAddr::new(ip, publish.port)
 }
 
-/// The innermost reason: reqwest's own words only name the URL.
+/// The innermost reason, where the HTTP library's words for it mean something to a user:
+/// reqwest's own only name the URL.
 fn cause(error: &reqwest::Error) -> String {
-    let mut inner: &dyn std::error::Error = error;
-    while let Some(source) = inner.source() {
-        inner = source;
+    let words = innermost(error).to_string();
+    // hyper 1.x, `Error::description`, and what the system says in the same cases.
+    let has = |any: &[&str]| any.iter().any(|text| words.contains(text));
+    if has(&["closed before message", "reset by peer", "Broken pipe", "unexpected end of file"]) {
+        "hung up before its answer was complete".to_owned()
+    } else if has(&["invalid HTTP"]) {
+        "what answers does not speak HTTP".to_owned()
+    } else if has(&["head is too large"]) {
+        "the header of its answer is too large".to_owned()
+    } else {
+        words
     }
-    inner.to_string()
 }

@@ -19,7 +19,7 @@ use super::store::{Spent, Store};
 use super::words;
 use crate::config::service_hint;
 use crate::docker::{self, Container, ContainerRequest, Engine, ExitStatus, Role, State};
-use crate::redact::output::{Lines, Tail};
+use crate::redact::output::{Outputs, Tail};
 use crate::retry::{self, GaveUp, Verdict};
 use crate::status::{Code, Fault, PhaseName};
 
@@ -58,6 +58,8 @@ pub struct Jobs<'a> {
     pub run: &'a str,
     /// The desired state.
     pub desired: &'a Desired,
+    /// Specs of all its jobs and its migration: what a crash left of one of them is that one's to judge.
+    pub wanted: Vec<String>,
     /// Run what the record says is done, too.
     pub force: bool,
 }
@@ -117,23 +119,35 @@ impl Jobs<'_> {
     /// only the result of an equal job counts as this one's.
     async fn adoptable(&self, spec: &str) -> Result<Option<Container>, Fault> {
         let mut adopted = None;
-        for container in self.engine.containers(Role::Migrate).await? {
-            match container.state {
-                State::Created => self.engine.remove(&container.id).await?,
-                State::Exited if container.spec == spec && adopted.is_none() => adopted = Some(container),
-                State::Exited => self.engine.remove(&container.id).await?,
-                State::Running if container.spec == spec => adopted = Some(container),
-                State::Running => {
-                    tracing::info!(container = %container.name, "waiting for the job of an earlier run to end");
-                    let end = timeout(self.progress.left(), self.engine.wait(&container.id)).await;
-                    end.map_err(|_| {
-                        Fault::new(Code::MigrationTimeout, "a job of an earlier run does not end")
-                    })??;
-                    self.engine.remove(&container.id).await?;
-                }
+        for found in self.engine.containers(Role::Migrate).await? {
+            let Some(container) = self.begun(found).await? else { continue };
+            let running = container.state == State::Running;
+            if container.spec == spec && (running || adopted.is_none()) {
+                adopted = Some(container);
+                continue;
+            }
+            if running {
+                tracing::info!(container = %container.name, "waiting for the job of an earlier run to end");
+                let end = timeout(self.progress.left(), self.engine.wait(&container.id)).await;
+                end.map_err(|_| Fault::new(Code::MigrationTimeout, "a job of an earlier run does not end"))??;
+            }
+            if container.spec == spec || !self.wanted.contains(&container.spec) {
+                self.engine.remove(&container.id).await?;
             }
         }
         Ok(adopted)
+    }
+
+    /// The container, unless it was never started: such a one is removed.
+    async fn begun(&self, container: Container) -> Result<Option<Container>, Fault> {
+        if container.state != State::Created {
+            return Ok(Some(container));
+        }
+        // The engine may still be about to start it, as the agent before us has asked.
+        if self.engine.remove_unless_running(&container.id).await? {
+            return Ok(None);
+        }
+        Ok(self.engine.inspect(&container.id).await?)
     }
 
     async fn attempt(
@@ -227,7 +241,7 @@ impl Jobs<'_> {
     async fn observe(&self, id: &str, job: &Job) -> Result<Ended, docker::Error> {
         let mut log = LogFile::open(self.store.folder(), "migrate.log");
         log.line(&format!("--- {} in run {}", job.name, self.run));
-        let mut lines = Lines::new(self.progress.redactor.clone());
+        let mut outputs = Outputs::new(&self.progress.redactor);
         let mut tail = Tail::default();
         let mut moved: Option<Moved> = None;
         let mut keep = |line: String| {
@@ -240,7 +254,7 @@ impl Jobs<'_> {
         let mut output = std::pin::pin!(self.engine.follow_logs(id, None));
         while let Some(chunk) = output.next().await {
             match chunk {
-                Ok(chunk) => lines.push(&chunk).into_iter().for_each(&mut keep),
+                Ok((stream, chunk)) => outputs.push(stream, &chunk).into_iter().for_each(&mut keep),
                 // The output may be lost with the engine; the exit code is asked for next.
                 Err(error) => {
                     tracing::warn!(%error, "the job's output broke off");
@@ -248,7 +262,7 @@ impl Jobs<'_> {
                 }
             }
         }
-        lines.finish().into_iter().for_each(&mut keep);
+        outputs.finish().for_each(&mut keep);
         let exit = self.wait(id).await?;
         Ok(Ended { exit, tail, moved })
     }

@@ -1,6 +1,7 @@
 //! What the end of a job means: done, worth another try, or final.
 
 use super::desired::Job;
+use super::start::SIGKILLED;
 use super::store::Spent;
 use super::words;
 use crate::docker::ExitStatus;
@@ -50,7 +51,14 @@ pub(super) fn judge(job: &Job, ended: Ended) -> Result<Option<Moved>, Verdict<Fa
         Some(code) => code,
         None => job_code(job),
     };
-    let message = format!("{} ended with exit code {}: {}", job.name, exit.code, words::telling(&text));
+    let (name, code_of_exit, telling) = (&job.name, exit.code, words::telling(&text));
+    let message = match exit.code {
+        _ if exit.out_of_memory => format!("{name} ended with exit code {code_of_exit}, out of memory"),
+        SIGKILLED => {
+            format!("{name} was killed from outside (exit code {SIGKILLED}); its last output: {telling}")
+        }
+        _ => format!("{name} ended with exit code {code_of_exit}: {telling}"),
+    };
     let fault = Fault::new(code, message).with_tail(text);
     if meaning.is_some_and(words::is_final) { Err(Verdict::Final(fault)) } else { Err(Verdict::Again(fault)) }
 }

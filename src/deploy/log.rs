@@ -1,24 +1,38 @@
 //! The output of containers and builds: the log files that `agent logs` reads,
 //! and the last lines that a fault shows.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
 
 use crate::docker::Engine;
+use crate::files;
 use crate::redact::Redactor;
-use crate::redact::output::{Lines, Tail};
+use crate::redact::output::{Outputs, Tail};
 
 /// Lines that are asked of the engine for a tail.
 const TAIL_LINES: u32 = 100;
 
+/// They come at once; a stream that has no end must not hold up what needs its tail.
+const TAIL_READ: Duration = Duration::from_secs(20);
+
 /// The last output of a container, clean and redacted; empty where the engine has none.
 pub async fn tail(engine: &Engine, id: &str, redactor: &Redactor) -> Tail {
-    let mut lines = Lines::new(redactor.clone());
+    let mut outputs = Outputs::new(redactor);
     let mut tail = Tail::default();
-    for chunk in engine.last_logs(id, TAIL_LINES).await.unwrap_or_default() {
-        lines.push(&chunk).into_iter().for_each(|line| tail.push(line));
-    }
-    lines.finish().into_iter().for_each(|line| tail.push(line));
+    let mut chunks = pin!(engine.last_logs(id, TAIL_LINES));
+    let read = async {
+        while let Some(Ok((stream, chunk))) = chunks.next().await {
+            outputs.push(stream, &chunk).into_iter().for_each(|line| tail.push(line));
+        }
+    };
+    // What came until then is told.
+    timeout(TAIL_READ, read).await.ok();
+    outputs.finish().for_each(|line| tail.push(line));
     tail
 }
 
@@ -36,7 +50,7 @@ impl LogFile {
     /// Opens the log to append; without one the job runs all the same.
     pub(super) fn open(folder: &Path, name: &str) -> Self {
         let path = folder.join(name);
-        let file = append(&path).inspect_err(|error| tracing::warn!(%error, "no log file")).ok();
+        let file = files::append(&path).inspect_err(|error| tracing::warn!(%error, "no log file")).ok();
         let bytes = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
         Self { path, file, bytes }
     }
@@ -44,7 +58,7 @@ impl LogFile {
     /// Adds a line that has been redacted.
     pub(super) fn line(&mut self, line: &str) {
         if self.bytes > Self::MAX && std::fs::rename(&self.path, self.path.with_extension("log.1")).is_ok() {
-            self.file = append(&self.path).ok();
+            self.file = files::append(&self.path).ok();
             self.bytes = 0;
         }
         if let Some(file) = &mut self.file {
@@ -54,9 +68,4 @@ impl LogFile {
             }
         }
     }
-}
-
-fn append(path: &Path) -> io::Result<std::fs::File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::File::options().create(true).append(true).mode(0o600).open(path)
 }

@@ -20,6 +20,10 @@ impl Context<'_> {
         let images = self.job_images(image).await?;
         let progress = self.progress;
         let desired = &self.desired;
+        let all = desired.jobs.iter().chain(&desired.migrate).zip(&images);
+        // What cannot be told has its fault when its turn comes.
+        let specs = all.filter_map(|(job, image)| desired.job_spec(job, &image.id, &self.agent.store).ok());
+        let wanted = specs.collect();
         let mut jobs = Jobs {
             engine: &self.engine,
             progress,
@@ -27,6 +31,7 @@ impl Context<'_> {
             store: &mut self.agent.store,
             run: self.run,
             desired,
+            wanted,
             force: self.force,
         };
         let mut kept = true;

@@ -152,7 +152,8 @@ async fn resolve(
     progress: &Progress,
 ) -> Result<(Desired, Engine), Fault> {
     let scope = Scope::new(agent.store.folder());
-    let patience = agent.policy.docker_patience.min(progress.left());
+    // At the run's deadline only the phase would be told, and not that it was Docker.
+    let patience = agent.policy.docker_patience.min(progress.left().mul_f32(0.9));
     let socket = docker::socket_from_env();
     let (facts, engine) =
         tokio::join!(Facts::gather(config, &agent.endpoints), Engine::connect(&socket, scope, patience));
@@ -171,6 +172,18 @@ async fn resolve(
 }
 
 impl Agent {
+    /// An agent that has met neither engine nor configuration yet.
+    #[must_use]
+    pub const fn new(
+        reporter: Reporter,
+        redactor: Redactor,
+        store: Store,
+        policy: Policy,
+        endpoints: Endpoints,
+    ) -> Self {
+        Self { reporter, redactor, store, policy, endpoints, engine: None, parameter: None }
+    }
+
     fn swap<'a>(&'a self, engine: &'a Engine, run: &'a str) -> Swap<'a> {
         Swap { engine, policy: &self.policy, redactor: &self.redactor, run }
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::retry;
+use crate::status::parameter::Pace;
+use crate::status::reporter::HEARTBEAT;
 
 /// The times a run and the watch after it go by.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,10 @@ pub struct Policy {
     pub liveness: Duration,
     /// Liveness misses in a row that make the service degraded.
     pub misses: u32,
+    /// Between two heartbeats.
+    pub heartbeat: Duration,
+    /// How often the status parameter is written.
+    pub report: Pace,
     /// How long an exit waits for the parameter to be written.
     pub flush: Duration,
 }
@@ -57,6 +63,8 @@ impl Default for Policy {
             probe_wait: (Duration::from_millis(100), seconds(2)),
             liveness: seconds(10),
             misses: 3,
+            heartbeat: HEARTBEAT,
+            report: Pace::default(),
             flush: seconds(10),
         }
     }

@@ -6,7 +6,7 @@ use super::Agent;
 use super::facts::Facts;
 use crate::aws::Aws;
 use crate::config::Config;
-use crate::status::parameter::{Parameter, SendError};
+use crate::status::parameter::{Pace, Parameter, SendError};
 use crate::status::{self, Reporter};
 
 /// Tells the instance and the deployment's own id.
@@ -36,7 +36,7 @@ pub(super) fn connect_parameter(agent: &mut Agent, config: &Config, facts: &Fact
     match name.and_then(|name| aws.map(|aws| (name, aws))) {
         Ok((name, _)) if agent.parameter.as_ref() == Some(&name) => {}
         Ok((name, aws)) => {
-            agent.reporter.attach_parameter(parameter_sender(aws, &name));
+            agent.reporter.attach_parameter(parameter_sender(aws, &name, agent.policy.report));
             agent.parameter = Some(name);
         }
         Err(words) => {
@@ -48,10 +48,10 @@ pub(super) fn connect_parameter(agent: &mut Agent, config: &Config, facts: &Fact
 
 /// What writes the status to the parameter with this name.
 #[must_use]
-pub fn parameter_sender(aws: &Aws, name: &str) -> Parameter {
+pub fn parameter_sender(aws: &Aws, name: &str, pace: Pace) -> Parameter {
     let parameters = Arc::new(aws.parameters());
     let name: Arc<str> = name.into();
-    Parameter::spawn(move |json: String| {
+    Parameter::spawn(pace, move |json: String| {
         let (parameters, name) = (Arc::clone(&parameters), Arc::clone(&name));
         async move {
             let sent = parameters.put(&name, &json).await;

@@ -7,6 +7,8 @@ use serde_json::json;
 use super::desired::{Desired, Source};
 use super::log::LogFile;
 use super::pull::{ImageReady, Images};
+use super::start::SIGKILLED;
+use super::words;
 use crate::docker::build::{BuildError, BuildRequest, build as build_image};
 use crate::docker::pull::{Credentials, PullError};
 use crate::github::{self, Archive, Limits, SourceError};
@@ -68,7 +70,7 @@ async fn fetch(images: &Images<'_>, source: &Source, limit: std::time::Duration)
             document.image.progress = Some(status::Progress { bytes: progress.bytes, total: progress.total });
         });
     });
-    fetched.await.map_err(Fault::from)
+    fetched.await.map_err(|gave_up| Fault::from(gave_up.error).after(gave_up.attempts))
 }
 
 async fn build_archive(
@@ -96,7 +98,7 @@ async fn build_archive(
         log.line(line);
         tail.push(line);
     });
-    let built = built.await.map_err(|error| fault(error).with_tail(tail.text()))?;
+    let built = built.await.map_err(|error| fault(error, &tail.text()))?;
     let commit = Some(commit).filter(|commit| !commit.is_empty());
     Ok(ImageReady { reference: built.id.clone(), id: built.id, digest: None, commit })
 }
@@ -176,8 +178,17 @@ impl From<SourceError> for Fault {
     }
 }
 
-fn fault(error: BuildError) -> Fault {
+fn fault(error: BuildError, tail: &str) -> Fault {
+    // BuildKit repeats the whole command; what the command said itself is in the tail.
+    let exit = match &error {
+        BuildError::Failed { step, message } => {
+            message.rsplit_once("exit code: ").map(|(_, exit)| (step, exit))
+        }
+        _ => None,
+    };
+    let killed = SIGKILLED.to_string();
     let code = match &error {
+        _ if exit.is_some_and(|(_, exit)| exit == killed) => Code::BuildKilled,
         BuildError::Base { image, message } => Fault::from(PullError::from_words(message, image)).code,
         BuildError::Context(_) => Code::SourceCorrupt,
         BuildError::DiskFull(_) => Code::DiskFull,
@@ -186,5 +197,16 @@ fn fault(error: BuildError) -> Fault {
         BuildError::Stalled { .. } => Code::BuildTimeout,
         _ => Code::BuildFailed,
     };
-    Fault::new(code, error.to_string())
+    let words = exit.map(|(step, exit)| {
+        format!("{} failed with exit code {exit}: {}", beginning(step), words::telling(tail))
+    });
+    Fault::new(code, words.unwrap_or_else(|| error.to_string())).with_tail(tail)
+}
+
+/// Enough of a step to know it by.
+fn beginning(step: &str) -> String {
+    match step.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &step[..end]),
+        None => step.to_owned(),
+    }
 }

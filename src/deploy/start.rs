@@ -15,7 +15,7 @@ use crate::redact::Redactor;
 use crate::status::{self, Class, Code, Fault, PhaseName, PhaseState};
 
 /// Exit code of what SIGKILL has ended: 128 and the signal's number.
-const SIGKILLED: i64 = 137;
+pub(super) const SIGKILLED: i64 = 137;
 
 /// The application's container, running.
 #[derive(Debug, Clone)]
@@ -122,10 +122,13 @@ impl Swap<'_> {
         if !started.kept {
             self.engine.set_restart(&started.id).await?;
         }
-        for other in self.engine.containers(Role::App).await? {
-            if other.id != started.id {
-                self.engine.remove(&other.id).await?;
-            }
+        let all = self.engine.containers(Role::App).await?;
+        // Before the old one goes: it tells which build served before, to whoever goes on after a crash too.
+        if !started.kept || all.len() > 1 {
+            conclude::remove_old_builds(self.engine, &all).await;
+        }
+        for other in all.iter().filter(|other| other.id != started.id) {
+            self.engine.remove(&other.id).await?;
         }
         Ok(())
     }

@@ -2,8 +2,6 @@
 //! systemd credential or the parameter store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -11,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::facts::Facts;
 use crate::aws::{Fetched, SECRETS_MANAGER};
 use crate::config::{Config, Text, ValueRef, ValueSource, service_hint};
+use crate::files;
 use crate::redact::Redactor;
 use crate::status::{Code, Fault};
 
@@ -79,6 +78,13 @@ impl<'a> Values<'a> {
             }
         };
         match found {
+            Ok(text) if text.contains('\0') => {
+                let message = format!(
+                    "{field}: the value holds a NUL byte, which no environment variable and no login can"
+                );
+                self.faults.push(Fault::new(Code::ConfigInvalid, message));
+                None
+            }
             Ok(text) => {
                 self.learn(field, &text);
                 Some(text.into())
@@ -148,29 +154,10 @@ fn name_in_store(value: &ValueRef) -> Option<String> {
     }
 }
 
-/// The content of a regular file of at most `max` bytes. A pipe or a device
-/// would block the only thread, or never end.
-///
-/// # Errors
-/// What the system says, or that it is no such file.
-pub(super) fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = std::fs::File::options().read(true).custom_flags(nonblocking).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.take(max + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {max} bytes")));
-    }
-    Ok(bytes)
-}
-
 fn read_value(field: &str, path: &Path) -> Result<String, Fault> {
     let missing =
         |words: String| Fault::new(Code::CredentialMissing, format!("{field}: {}: {words}", path.display()));
-    let bytes = read_file(path, VALUE_MAX)
+    let bytes = files::read(path, VALUE_MAX)
         .map_err(|error| missing(format!("{error}{}", service_hint(path, error.kind()))))?;
     let mut text = String::from_utf8(bytes).map_err(|_| missing("not UTF-8 text".to_owned()))?;
     if text.ends_with('\n') {

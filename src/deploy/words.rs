@@ -19,11 +19,14 @@ const WORDS: &[(&str, Code)] = &[
     // PostgreSQL 15, through psycopg, asyncpg or psql
     ("password authentication failed", Code::DatabaseAuth),
     ("no pg_hba.conf entry", Code::DatabaseAuth),
+    ("pg_hba.conf rejects connection", Code::DatabaseAuth),
     ("no password supplied", Code::DatabaseAuth),
     ("InvalidPasswordError", Code::DatabaseAuth),
     ("too many connections", Code::DatabaseTooManyConnections),
     ("too many clients already", Code::DatabaseTooManyConnections),
     ("remaining connection slots are reserved", Code::DatabaseTooManyConnections),
+    ("the database system is ", Code::DatabaseRefused), // starting up, shutting down, in recovery mode
+    ("terminating connection due to administrator command", Code::DatabaseRefused),
     ("UndefinedTable", Code::RelationMissing),
     ("UndefinedTableError", Code::RelationMissing),
     ("could not translate host name", Code::DatabaseDns),
@@ -40,13 +43,22 @@ const FINAL: &[Code] = &[
     Code::MigrationMultipleHeads,
     Code::MigrationRevisionUnknown,
     Code::DatabaseAuth,
+    Code::DatabaseMissing,
 ];
 
 /// The fault that an output names, if it names one.
 #[must_use]
 pub fn meaning(output: &str) -> Option<Code> {
     let known = WORDS.iter().find(|(words, _)| output.contains(words)).map(|(_, code)| *code);
-    known.or_else(|| missing_relation(output).then_some(Code::RelationMissing))
+    known.or_else(|| {
+        let missing = |what| does_not_exist(output, what);
+        match () {
+            () if missing("relation \"") => Some(Code::RelationMissing),
+            () if missing("FATAL:  database \"") => Some(Code::DatabaseMissing),
+            () if missing("FATAL:  role \"") => Some(Code::DatabaseAuth),
+            () => None,
+        }
+    })
 }
 
 /// Whether trying again cannot help.
@@ -55,10 +67,10 @@ pub fn is_final(code: Code) -> bool {
     FINAL.contains(&code)
 }
 
-/// `relation "tasks" does not exist`
-fn missing_relation(output: &str) -> bool {
+/// `relation "tasks" does not exist`, as `what` begins it.
+fn does_not_exist(output: &str, what: &str) -> bool {
     output
-        .split("relation \"")
+        .split(what)
         .skip(1)
         .any(|rest| rest.split_once('"').is_some_and(|(_, after)| after.starts_with(" does not exist")))
 }
@@ -81,14 +93,26 @@ pub fn telling(output: &str) -> &str {
     let last = |holds: fn(&str) -> bool| output.lines().map(str::trim).rfind(|line| holds(line));
     let error = || last(|line| ["ERROR:", "FATAL:", "FAILED:"].iter().any(|word| line.contains(word)));
     let any = || last(|line| !line.is_empty());
-    last(is_exception).or_else(error).or_else(any).unwrap_or("no output")
+    let line = last(is_exception).or_else(error).or_else(any).unwrap_or("no output");
+    if line.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count() * 8 > line.chars().count() {
+        return "its output is not text";
+    }
+    // Before that libpq says where it connected to, which the user knows.
+    if let Some(at) = line.find("FATAL:") {
+        return &line[at..];
+    }
+    // SQLAlchemy names the driver's error in brackets, after a name of its own for it.
+    let drivers = line.strip_prefix("sqlalchemy.exc.").and_then(|rest| rest.split_once(": ("));
+    drivers.map_or(line, |(name, _)| &line["sqlalchemy.exc.".len() + name.len() + 2..])
 }
 
 /// `sqlalchemy.exc.OperationalError: …`, as Python ends a traceback.
 fn is_exception(line: &str) -> bool {
     let name = line.split_once(':').map_or(line, |(name, _)| name);
     let dotted = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b));
-    dotted && (name.ends_with("Error") || name.ends_with("Exception"))
+    // psycopg and asyncpg name PostgreSQL's conditions as they are: `psycopg.errors.UndefinedTable`.
+    let named = ["psycopg.errors.", "asyncpg.exceptions."].iter().any(|driver| name.starts_with(driver));
+    dotted && (named || name.ends_with("Error") || name.ends_with("Exception"))
 }
 
 #[cfg(test)]
@@ -109,12 +133,19 @@ mod tests {
         let sqlalchemy = "Traceback (most recent call last):\n  File \"env.py\", line 20\n\
             sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection refused\n\
             (Background on this error at: https://sqlalche.me/e/20/e3q8)";
-        assert!(telling(sqlalchemy).starts_with("sqlalchemy.exc.OperationalError: (psycopg"));
+        assert!(telling(sqlalchemy).starts_with("(psycopg.OperationalError) connection"));
+        let psycopg =
+            "psycopg.errors.UndefinedTable: relation \"t\" does not exist\nLINE 1: SELECT * FROM t\n   ^";
+        assert!(telling(psycopg).starts_with("psycopg.errors.UndefinedTable: relation"));
         let psql =
             "BEGIN\npsql:/job/check.sql:3: ERROR:  relation \"t\" does not exist\nLINE 1: SELECT\n    ^";
         assert!(telling(psql).starts_with("psql:/job/check.sql:3: ERROR:"));
+        let refused = "sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection failed: connection \
+                       to server at \"10.0.0.5\", port 5432 failed: FATAL:  database \"apo\" does not exist";
+        assert_eq!(telling(refused), "FATAL:  database \"apo\" does not exist");
         assert_eq!(telling("loading\nout of luck\n\n"), "out of luck");
         assert_eq!(telling(" \n"), "no output");
+        assert_eq!(telling("begun\n\u{fffd}\u{fffd}@\u{fffd}4 \u{fffd}"), "its output is not text");
     }
 
     #[test]
@@ -132,6 +163,9 @@ mod tests {
                 Code::DatabaseAuth,
             ),
             ("FATAL:  sorry, too many clients already", Code::DatabaseTooManyConnections),
+            ("FATAL:  database \"apo\" does not exist", Code::DatabaseMissing),
+            ("FATAL:  role \"apo\" does not exist", Code::DatabaseAuth),
+            ("FATAL:  the database system is starting up", Code::DatabaseRefused),
         ] {
             assert_eq!(meaning(output), Some(code), "{output}");
         }

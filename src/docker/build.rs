@@ -19,7 +19,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
 use self::transcript::Transcript;
-use super::error::chain;
+use super::error::{is_end, words};
 use super::pull::Credentials;
 use crate::redact::Redactor;
 
@@ -147,6 +147,7 @@ where
             Err(_) if upload.sent() == sent => return Err(BuildError::Stalled { after: request.stall }),
             Err(_) => {}
             Ok(None) => break,
+            Ok(Some(Err(error))) if is_end(&error) => break,
             Ok(Some(Ok(message))) => transcript.take(message, &mut on_line),
             Ok(Some(Err(error))) => return Err(failure(error, &upload, transcript, &mut on_line)),
         }
@@ -159,7 +160,7 @@ where
             _ => Err(BuildError::Incomplete),
         },
         Ok(Err(Bollard::DockerResponseServerError { .. })) => Err(BuildError::Incomplete),
-        Ok(Err(error)) => Err(BuildError::Engine(chain(&error))),
+        Ok(Err(error)) => Err(BuildError::Engine(words(&error))),
         Err(_) => Err(BuildError::Stalled { after: INSPECT }),
     }
 }
@@ -184,7 +185,7 @@ fn failure(
     match error {
         Bollard::DockerStreamError { error: words }
         | Bollard::DockerResponseServerError { message: words, .. } => transcript.explain(&words),
-        error => BuildError::Engine(chain(&error)),
+        error => BuildError::Engine(words(&error)),
     }
 }
 

@@ -170,6 +170,21 @@ impl Engine {
         ignore_missing(bounded("remove the container", self.docker.remove_container(id, Some(options))).await)
     }
 
+    /// Removes a container with its anonymous volumes unless it runs, and tells whether it is gone.
+    /// One that is being started is waited for, and runs then.
+    ///
+    /// # Errors
+    /// Whatever the engine says but "not found".
+    pub async fn remove_unless_running(&self, id: &str) -> Result<bool, Error> {
+        let options = RemoveContainerOptions { v: true, ..RemoveContainerOptions::default() };
+        let removed = bounded("remove the container", self.docker.remove_container(id, Some(options))).await;
+        match ignore_missing(removed) {
+            // "You cannot remove a running container", "container is running": 20.10 and 28.5.
+            Err(Error::Refused { message, .. }) if message.contains("running") => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
     /// Marks a container as proven: from now on Docker restarts it.
     ///
     /// # Errors

@@ -57,18 +57,26 @@ pub enum Event {
         /// The signal's number.
         signal: String,
     },
+    /// The engine itself does not answer any more.
+    EngineGone {
+        /// Where it does not, and what the connection says.
+        message: String,
+    },
+    /// It answers again.
+    EngineBack,
 }
 
 impl Event {
-    /// The id of the container it happened to.
+    /// The id of the container it happened to, if to one.
     #[must_use]
-    pub fn container(&self) -> &str {
+    pub fn container(&self) -> Option<&str> {
         match self {
             Self::Died { id, .. }
             | Self::OutOfMemory { id }
             | Self::Started { id }
             | Self::Removed { id }
-            | Self::Killed { id, .. } => id,
+            | Self::Killed { id, .. } => Some(id),
+            Self::EngineGone { .. } | Self::EngineBack => None,
         }
     }
 }
@@ -109,10 +117,33 @@ async fn forward(engine: Engine, sender: mpsc::Sender<Event>, begun: u128) {
                 return;
             }
         }
-        if sender.is_closed() {
+        if !answers_again(&engine, &sender).await {
             return;
         }
-        sleep(RECONNECT).await;
+    }
+}
+
+/// Waits until the engine answers, telling it where it does not at first.
+/// Returns whether anybody still listens.
+async fn answers_again(engine: &Engine, sender: &mpsc::Sender<Event>) -> bool {
+    let mut gone = false;
+    while let Err(error) = engine.ping().await {
+        if !gone && sender.send(Event::EngineGone { message: error.to_string() }).await.is_err() {
+            return false;
+        }
+        gone = true;
+        tokio::select! {
+            () = sender.closed() => return false,
+            () = sleep(RECONNECT) => {}
+        }
+    }
+    if gone {
+        return sender.send(Event::EngineBack).await.is_ok();
+    }
+    // It answers, and yet the stream ended: not at once again.
+    tokio::select! {
+        () = sender.closed() => false,
+        () = sleep(RECONNECT) => true,
     }
 }
 

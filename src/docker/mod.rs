@@ -23,12 +23,16 @@ pub use error::Error;
 pub use events::Event;
 pub use image::LocalImage;
 pub use labels::{Role, Scope};
+pub use logs::Chunk;
 
 /// Deadline of a plain request. Removing a large container on a slow disk takes seconds.
 const REQUEST: Duration = Duration::from_secs(60);
 
 /// Longest time for the first answer: an engine that accepts and says nothing is not up.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// The same of a caller without patience: a busy machine is slow to answer.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
 
 /// Between tries to connect.
 const RECONNECT: Duration = Duration::from_millis(250);
@@ -40,6 +44,8 @@ const OLDEST_API: (u32, u32) = (1, 41);
 #[derive(Clone, Debug)]
 pub struct Engine {
     docker: Docker,
+    /// Path of its socket.
+    socket: String,
     scope: Scope,
     /// The engine's architecture in Go's terms (`amd64`, `arm64`).
     architecture: String,
@@ -57,7 +63,7 @@ impl Engine {
     /// engine answers or `patience` is over: at boot it comes up beside us.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Forbidden`] or [`Error::TooOld`]; at the latest 10 s
+    /// [`Error::Unavailable`], [`Error::Forbidden`] or [`Error::TooOld`]; at the latest 2 s
     /// after `patience` is over.
     pub async fn connect(socket: &str, scope: Scope, patience: Duration) -> Result<Self, Error> {
         if !socket.starts_with("unix://") && !socket.starts_with('/') {
@@ -67,10 +73,9 @@ impl Engine {
         }
         let end = Instant::now() + patience;
         loop {
-            let tried = timeout(ANSWER, Self::try_connect(socket, &scope)).await.unwrap_or_else(|_| {
-                let seconds = ANSWER.as_secs();
-                Err(Error::Unavailable { message: format!("{socket} is silent for {seconds} s") })
-            });
+            let limit = end.saturating_duration_since(Instant::now()).clamp(FIRST_ANSWER, ANSWER);
+            let tried = timeout(limit, Self::try_connect(socket, &scope)).await;
+            let tried = tried.unwrap_or_else(|_| Err(silent(socket, limit)));
             match tried {
                 Err(Error::Unavailable { .. }) if Instant::now() + RECONNECT < end => sleep(RECONNECT).await,
                 result => return result,
@@ -79,7 +84,8 @@ impl Engine {
     }
 
     async fn try_connect(socket: &str, scope: &Scope) -> Result<Self, Error> {
-        let what = "connect to Docker";
+        let path = socket.trim_start_matches("unix://").to_owned();
+        let what = &format!("connect to {path}");
         let docker = Docker::connect_with_unix(socket, REQUEST.as_secs(), API_DEFAULT_VERSION)
             .map_err(|error| Error::from_bollard(what, error))?
             .with_request_modifier(pull::url_safe_registry_auth);
@@ -89,7 +95,20 @@ impl Engine {
             return Err(Error::TooOld { api });
         }
         let docker = bounded(what, docker.negotiate_version()).await?;
-        Ok(Self { docker, scope: scope.clone(), architecture: version.arch.unwrap_or_default() })
+        let architecture = version.arch.unwrap_or_default();
+        Ok(Self { docker, socket: path, scope: scope.clone(), architecture })
+    }
+
+    /// Asks the engine whether it is there, for at most 10 s.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and what it says.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let what = format!("connect to {}", self.socket);
+        match timeout(ANSWER, self.docker.ping()).await {
+            Ok(answer) => answer.map(drop).map_err(|error| Error::from_bollard(&what, error)),
+            Err(_) => Err(silent(&self.socket, ANSWER)),
+        }
     }
 
     /// The client, for the build, which needs its own time limit.
@@ -103,6 +122,10 @@ impl Engine {
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
+}
+
+fn silent(socket: &str, after: Duration) -> Error {
+    Error::Unavailable { message: format!("{socket} is silent for {} s", after.as_secs()) }
 }
 
 /// A request with the deadline of plain requests.

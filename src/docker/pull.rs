@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 
-use super::error::chain;
+use super::error::{chain, is_end};
 use super::{Engine, Error, LocalImage};
 use crate::config::ImageReference;
 
@@ -132,7 +132,10 @@ impl Engine {
         let mut digest = None;
         let mut finished = false;
         while let Some(line) = timeout(stall, lines.next()).await.map_err(|_| PullError::Stalled(stall))? {
-            let line = line.map_err(|error| classify(error, &image_name))?;
+            let line = match line {
+                Err(error) if is_end(&error) => break,
+                line => line.map_err(|error| classify(error, &image_name))?,
+            };
             let status = line.status.unwrap_or_default();
             if let Some(text) = status.strip_prefix("Digest: ") {
                 digest = Some(text.trim().to_owned());

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::ignore::Rules;
-use super::members::{self, Kind, Member, Spool, is_commit_id, unsafe_member};
+use super::members::{self, Kind, Member, Spool, corrupt, is_commit_id, unsafe_member};
 use super::{Limits, Request, SourceError};
 
 /// An ignore file longer than this is a mistake.
@@ -47,7 +47,10 @@ impl Archive {
     }
 
     /// Reads the whole of a downloaded archive, on a thread of its own.
-    pub(super) async fn inspect(file: File, request: &Request, limits: &Limits) -> Result<Self, SourceError> {
+    ///
+    /// # Errors
+    /// Whatever is wrong with it: see [`SourceError`].
+    pub async fn inspect(file: File, request: &Request, limits: &Limits) -> Result<Self, SourceError> {
         let (request, limits) = (request.clone(), *limits);
         tokio::task::spawn_blocking(move || inspect(file, &request, &limits))
             .await
@@ -151,7 +154,7 @@ fn ignore_file(member: &Member, content: &mut dyn Read) -> Result<String, Source
         return refuse("longer than 64 KiB");
     }
     let mut text = Vec::new();
-    content.read_to_end(&mut text).map_err(|error| SourceError::Corrupt(error.to_string()))?;
+    content.read_to_end(&mut text).map_err(|error| corrupt(&error))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 

@@ -1,8 +1,8 @@
 //! The download of a tarball: API, redirect to the file host, spool.
 
-use std::error::Error as _;
 use std::fs::File;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
 use super::{Limits, Request, SourceError};
+use crate::cause::innermost;
 
 /// GitHub needs one redirect, from the API to the file host.
 const REDIRECTS_MAX: usize = 5;
@@ -37,7 +38,25 @@ pub(super) struct Tarball<'a> {
     limits: &'a Limits,
     client: Client,
     url: Url,
+    asked: Asked,
     headers: HeaderMap,
+}
+
+/// The host that was asked last. An error of the client names the first one
+/// only, and after a redirect it is another's fault.
+#[derive(Clone, Default)]
+struct Asked(Arc<Mutex<String>>);
+
+impl Asked {
+    fn note(&self, url: &Url) {
+        url.host_str()
+            .unwrap_or_default()
+            .clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn host(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl<'a> Tarball<'a> {
@@ -64,12 +83,17 @@ impl<'a> Tarball<'a> {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
+        let asked = Asked::default();
+        let last = asked.clone();
         let client = Client::builder()
             .connect_timeout(limits.connect)
-            .redirect(redirect::Policy::custom(follow))
+            .redirect(redirect::Policy::custom(move |attempt| {
+                last.note(attempt.url());
+                follow(attempt)
+            }))
             .build()
             .map_err(|error| SourceError::Client(describe(error)))?;
-        Ok(Self { request, limits, client, url, headers })
+        Ok(Self { request, limits, client, url, asked, headers })
     }
 
     /// One try: the tarball in an unlinked file in `folder`.
@@ -79,6 +103,7 @@ impl<'a> Tarball<'a> {
         progress: &mut impl FnMut(Progress),
     ) -> Result<File, SourceError> {
         let stalled = |bytes| SourceError::Stalled { after: self.limits.stall, bytes };
+        self.asked.note(&self.url);
         let sent = self.client.get(self.url.clone()).headers(self.headers.clone()).send();
         let response = timeout(self.limits.stall, sent)
             .await
@@ -154,8 +179,7 @@ impl<'a> Tarball<'a> {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> SourceError {
-        let host = error.url().unwrap_or(&self.url).host_str().unwrap_or_default().to_owned();
-        SourceError::Unreachable { host, message: describe(error) }
+        SourceError::Unreachable { host: self.asked.host(), message: describe(error) }
     }
 }
 
@@ -214,14 +238,8 @@ async fn message(response: &mut Response, patience: Duration) -> String {
     json["message"].as_str().unwrap_or("no reason given").chars().take(200).collect()
 }
 
-/// An error of the client with its sources and without its URL, which may hold a token.
+/// The innermost cause: the others say only which layer of the client passed it
+/// on, and may hold the URL, which may hold a token.
 fn describe(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
+    innermost(&error.without_url()).to_string()
 }

@@ -86,7 +86,7 @@ pub enum SourceError {
     },
     /// Success, and yet no gzip.
     #[error(
-        "the answer is {content_type}, not a gzip archive: something on the way spoke for the source host"
+        "no gzip archive came, but something of type {content_type}: whoever answered is not the source host"
     )]
     NotAnArchive {
         /// The answer's media type.

@@ -13,6 +13,7 @@ use flate2::read::MultiGzDecoder;
 use tar::{Entry, EntryType, PaxExtensions};
 
 use super::SourceError;
+use crate::redact::plain;
 
 /// Linux opens no longer path (`PATH_MAX`).
 const PATH_MAX: usize = 4096;
@@ -59,7 +60,7 @@ pub(super) fn walk(
     let mut archive = tar::Archive::new(Capped { inner: gzip, left: unpacked });
     let broken = |error: io::Error| match error.kind() {
         io::ErrorKind::FileTooLarge => SourceError::TooLarge { what: "bytes unpacked", limit: unpacked },
-        _ => SourceError::Corrupt(error.to_string()),
+        _ => corrupt(&error),
     };
     let mut commit = None;
     let mut top: Option<Vec<u8>> = None;
@@ -142,7 +143,7 @@ impl Extension {
             EntryType::GNULongLink => self.link = Some(without_nul(content()?)),
             EntryType::XHeader => {
                 for record in PaxExtensions::new(&content()?) {
-                    let record = record.map_err(|error| SourceError::Corrupt(error.to_string()))?;
+                    let record = record.map_err(|error| corrupt(&error))?;
                     match record.key_bytes() {
                         b"path" => self.path = Some(record.value_bytes().to_vec()),
                         b"linkpath" => self.link = Some(record.value_bytes().to_vec()),
@@ -221,6 +222,11 @@ fn split_top(path: &[u8]) -> (&[u8], &[u8]) {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (path, b""),
     }
+}
+
+/// The reader's words quote the archive's own bytes.
+pub(super) fn corrupt(error: &io::Error) -> SourceError {
+    SourceError::Corrupt(plain(&error.to_string()).into_owned())
 }
 
 pub(super) fn unsafe_member(path: &[u8], reason: &str) -> SourceError {

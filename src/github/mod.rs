@@ -21,7 +21,7 @@ pub use archive::Archive;
 pub use download::Progress;
 pub use error::SourceError;
 
-use crate::retry::{self, Policy, Verdict};
+use crate::retry::{self, GaveUp, Policy, Verdict};
 
 /// What to build from.
 #[derive(Debug, Clone)]
@@ -87,18 +87,21 @@ pub async fn fetch(
     spool: &Path,
     limits: &Limits,
     mut progress: impl FnMut(Progress),
-) -> Result<Archive, SourceError> {
-    let tarball = download::Tarball::new(request, limits)?;
-    let tries = retry::run(limits.retry, async |_| {
+) -> Result<Archive, GaveUp<SourceError>> {
+    let mut attempts = 1;
+    let tarball = download::Tarball::new(request, limits).map_err(|error| GaveUp { error, attempts })?;
+    let tries = retry::run(limits.retry, async |attempt| {
+        attempts = attempt;
         let archive = async {
             let file = tarball.download(spool, &mut progress).await?;
             Archive::inspect(file, request, limits).await
         };
         archive.await.map_err(SourceError::into_verdict)
     });
-    match tokio::time::timeout(limits.retry.total, tries).await {
-        Ok(result) => result.map(|(archive, _)| archive).map_err(|gave_up| gave_up.error),
-        Err(_) => Err(SourceError::TimedOut { after: limits.retry.total }),
+    let tried = tokio::time::timeout(limits.retry.total, tries).await;
+    match tried {
+        Ok(result) => result.map(|(archive, _)| archive),
+        Err(_) => Err(GaveUp { error: SourceError::TimedOut { after: limits.retry.total }, attempts }),
     }
 }
 

@@ -4,6 +4,7 @@
 //! wherever it turns up: raw, percent-encoded, JSON-escaped, or in base64 and
 //! base64url, padded or not.
 
+mod encodings;
 pub mod output;
 mod plain;
 
@@ -12,9 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 pub use plain::plain;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use encodings::encodings;
 
 /// What stands in a secret's place.
 pub const MASK: &str = "[redacted]";
@@ -40,12 +39,16 @@ impl Redactor {
         }
         let mut needles = self.needles.write().unwrap_or_else(PoisonError::into_inner);
         needles.extend(encodings(secret));
-        // The lines of a many-line secret (a key file) reach line-wise logs one by one.
-        if secret.contains('\n') {
-            needles.extend(
-                secret.lines().map(str::trim).filter(|l| l.chars().count() >= SHORTEST).map(String::from),
-            );
+        // As a program uses what it read from a file.
+        if secret.trim().len() < secret.len() && secret.trim().chars().count() >= SHORTEST {
+            needles.extend(encodings(secret.trim()));
         }
+        // Without what could drive a terminal, since that is taken out of what is shown; and line by line,
+        // as a secret of many lines (a key file) reaches line-wise logs.
+        let shown = plain(secret);
+        needles.extend(
+            shown.split('\n').map(str::trim).filter(|l| l.chars().count() >= SHORTEST).map(String::from),
+        );
         needles.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         needles.dedup();
         true
@@ -55,6 +58,7 @@ impl Redactor {
     pub fn learn_login(&self, user: &str, password: &str) -> bool {
         if !password.is_empty() {
             self.learn(&format!("{user}:{password}"));
+            self.learn(&format!("{user}:{}", password.trim()));
         }
         self.learn(password)
     }
@@ -87,32 +91,12 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
-fn encodings(secret: &str) -> Vec<String> {
-    let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-    let json = serde_json::to_string(secret).unwrap_or_default();
-    let mut all = vec![
-        secret.to_owned(),
-        percent.to_lowercase(),
-        // `-`, `.`, `_` and `~` are usually left alone (RFC 3986, section 2.3).
-        unreserved(&percent),
-        unreserved(&percent).replace("%20", "+"),
-        percent,
-        json.trim_matches('"').to_owned(),
-    ];
-    for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
-        all.push(engine.encode(secret));
-    }
-    all.retain(|needle| needle.len() >= SHORTEST);
-    all
-}
-
-fn unreserved(percent: &str) -> String {
-    percent.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%7E", "~")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use proptest::prelude::*;
 
     #[test]
@@ -133,6 +117,36 @@ mod tests {
             let masked = redactor.apply(&line);
             assert!(masked.contains(MASK), "{text} was left as it is");
             assert!(!masked.contains(text.trim_matches('"')));
+        }
+    }
+
+    #[test]
+    fn a_secret_with_control_characters_is_masked_where_they_are_taken_out() {
+        let redactor = Redactor::default();
+        assert!(redactor.learn("hunter\t2\u{1b}[31mhunter"));
+        assert_eq!(redactor.apply(&plain("= hunter\t2\u{1b}[31mhunter =")), format!("= {MASK} ="));
+    }
+
+    #[test]
+    fn the_line_break_that_ends_a_secret_in_its_file_hides_nothing() {
+        let redactor = Redactor::default();
+        redactor.learn_login("octocat", "hunter2-hunter2\n");
+        for written in ["hunter2-hunter2", &STANDARD.encode("octocat:hunter2-hunter2"), "hunter2%2Dhunter2"] {
+            assert_eq!(redactor.apply(written), MASK, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_secret_quoted_in_json_and_again_in_json_is_masked_beyond_ascii_too() {
+        let redactor = Redactor::default();
+        let secret = "\"sée\\cret\"";
+        redactor.learn(secret);
+        let once = serde_json::to_string(secret).unwrap();
+        let twice = serde_json::to_string(&once).unwrap();
+        let python = once.replace('é', "\\u00e9");
+        for text in [&once, &twice, &python, &serde_json::to_string(&python).unwrap()] {
+            let masked = redactor.apply(text);
+            assert!(masked.contains(MASK) && !masked.contains("cret"), "{text}: {masked}");
         }
     }
 

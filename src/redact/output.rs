@@ -46,8 +46,9 @@ impl Lines {
         }
         let bytes = std::mem::take(&mut self.partial);
         let text = String::from_utf8_lossy(&bytes);
-        let clean = plain(text.trim_end_matches(['\n', '\r']));
-        let mut line = self.redactor.apply(&clean).into_owned();
+        // Before, since an escape sequence may swallow a secret's beginning; after, since one may part it.
+        let masked = self.redactor.apply(text.trim_end_matches(['\n', '\r']));
+        let mut line = self.redactor.apply(&plain(&masked)).into_owned();
         if std::mem::take(&mut self.cut) {
             // Half a secret at the cut would not be recognised: drop as much as one could span.
             let mut end = line.len().saturating_sub(self.redactor.longest());
@@ -58,6 +59,42 @@ impl Lines {
             line.push_str(" [line cut]");
         }
         Some(line)
+    }
+}
+
+/// Which of a process's two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// The lines of both outputs of a process. Their chunks interleave, so each has its own borders: a line
+/// of one between two chunks of the other must not part a secret.
+#[derive(Debug)]
+pub struct Outputs([Lines; 2]);
+
+impl Outputs {
+    /// A splitter that masks what `redactor` knows.
+    #[must_use]
+    pub fn new(redactor: &Redactor) -> Self {
+        Self([Lines::new(redactor.clone()), Lines::new(redactor.clone())])
+    }
+
+    /// Takes a chunk and returns the lines it completes.
+    pub fn push(&mut self, stream: Stream, chunk: &[u8]) -> Vec<String> {
+        let [out, err] = &mut self.0;
+        match stream {
+            Stream::Out => out.push(chunk),
+            Stream::Err => err.push(chunk),
+        }
+    }
+
+    /// The last lines, where an output ended without a line break.
+    pub fn finish(&mut self) -> impl Iterator<Item = String> {
+        self.0.iter_mut().filter_map(Lines::finish)
     }
 }
 
@@ -126,6 +163,28 @@ mod tests {
         let lines = lines_of(&redactor, &[&long]);
         assert!(!lines[0].contains("hunter2"), "half of it is left");
         assert_eq!(lines[1], "next");
+    }
+
+    #[test]
+    fn an_escape_sequence_cannot_swallow_the_beginning_of_a_secret() {
+        let redactor = Redactor::default();
+        redactor.learn("hunter2-hunter2");
+        for before in ["\u{1b}[", "\u{1b}]", "\u{1b}P0;", "\u{1b}[3"] {
+            let line = format!("{before}hunter2-hunter2 end\n");
+            assert!(!lines_of(&redactor, &[line.as_bytes()])[0].contains("unter2"), "{before:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_one_output_does_not_part_a_secret_of_the_other() {
+        let redactor = Redactor::default();
+        redactor.learn("hunter2-hunter2");
+        let mut outputs = Outputs::new(&redactor);
+        assert!(outputs.push(Stream::Out, b"token hunter2-").is_empty());
+        assert_eq!(outputs.push(Stream::Err, b"a warning\n"), ["a warning"]);
+        assert_eq!(outputs.push(Stream::Out, b"hunter2\n"), ["token [redacted]"]);
+        assert!(outputs.push(Stream::Err, b"the rest").is_empty());
+        assert_eq!(outputs.finish().collect::<Vec<_>>(), ["the rest"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! whether another try can help, and what to do about it.
 
 use super::names::named;
+use crate::redact::plain;
 
 named! {
     /// Whose fault it is.
@@ -49,9 +50,10 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault after one try, without output.
+    /// A fault after one try, without output. What others said in the message cannot drive a terminal.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), attempts: 1, tail: String::new() }
+        let message = without_errno(plain(&message.into()).into_owned());
+        Self { code, message, attempts: 1, tail: String::new() }
     }
 
     /// The same fault with its count of tries.
@@ -65,6 +67,15 @@ impl Fault {
     pub fn with_tail(self, tail: impl Into<String>) -> Self {
         Self { tail: tail.into(), ..self }
     }
+}
+
+/// The message without the numbers that Rust's I/O errors end in: `Connection refused (os error 111)`.
+fn without_errno(mut message: String) -> String {
+    while let Some(begin) = message.find(" (os error ") {
+        let Some(length) = message[begin..].find(')') else { break };
+        message.replace_range(begin..=begin + length, "");
+    }
+    message
 }
 
 /// Declares the list once: variants, wire names and table rows from the same lines.
@@ -100,6 +111,7 @@ macro_rules! faults {
 faults! {
     ConfigInvalid "config_invalid" Config false "Write or correct the file; `agent check` names every line that is wrong."
     BootstrapFailed "bootstrap_failed" Instance false "Read the console output of the instance, correct the User Data and launch anew."
+    StateUnusable "state_unusable" Instance true "Free the disk, or make the folder writable for the agent: its file system, its owner, and that it is a folder."
     ImdsUnreachable "imds_unreachable" Instance true "Check that the metadata service is enabled; inside a container raise the response hop limit to 2."
     ImdsForbidden "imds_forbidden" Instance false "Enable the instance metadata service (HttpEndpoint=enabled) for this instance."
     ParameterMissing "parameter_missing" Config false "Create the parameter or correct its name; parameters are per region and account."
@@ -114,6 +126,7 @@ faults! {
     RegistryThrottled "registry_throttled" Registry true "Wait, or log in: anonymous pulls are limited per address."
     RegistryUnreachable "registry_unreachable" Network true "Check the route, DNS and security group egress from this instance to the registry."
     PullStalled "pull_stalled" Network true "The registry sent nothing for a minute; check the network and reload."
+    PullFailed "pull_failed" Registry true "Reload the agent to pull again; if it fails again, the image at the registry is damaged: push it anew."
     ArchMismatch "arch_mismatch" Registry false "Build the image for this instance's architecture, or use a matching instance type."
     DiskFull "disk_full" Disk false "Enlarge the volume or remove unused images (`docker system df`)."
     SourceNotFound "source_not_found" Source false "Correct repository and ref; a private repository without access looks absent too."
@@ -125,6 +138,7 @@ faults! {
     SourceTooLarge "source_too_large" Source false "Keep large files out of the repository (.gitattributes export-ignore), or push an image instead."
     DockerfileMissing "dockerfile_missing" Build false "Correct `source.context` and `source.dockerfile`."
     BuildFailed "build_failed" Build false "Read the tail or `agent logs build`; the same Dockerfile fails on any machine."
+    BuildKilled "build_killed" Build false "Most often the instance has too little memory: use a larger one, or push a built image; `journalctl -k` tells."
     BuildTimeout "build_timeout" Build false "Speed the build up, raise `deadlines.build`, or push a built image."
     DockerUnavailable "docker_unavailable" Docker true "Start Docker (`systemctl start docker`) and look at `journalctl -u docker`."
     DockerTooOld "docker_too_old" Docker false "Install Docker Engine 20.10 or newer."
@@ -134,6 +148,7 @@ faults! {
     DatabaseRefused "database_refused" Database true "Start the database; check its port and listen_addresses."
     DatabaseTimeout "database_timeout" Database true "Allow this instance's security group on the database's port; check the route."
     DatabaseAuth "database_auth" Database false "Correct user and password; check pg_hba.conf for this instance's address."
+    DatabaseMissing "database_missing" Database false "Create the database, or correct its name in `database`."
     DatabaseTooManyConnections "database_too_many_connections" Database true "Close idle connections or raise max_connections."
     MigrationFailed "migration_failed" Migration false "Read the tail or `agent logs migrate`; correct the migration and deploy again."
     MigrationCommandMissing "migration_command_missing" Migration false "Install the command in the image, or correct `migrate.command`."
@@ -142,7 +157,7 @@ faults! {
     MigrationTimeout "migration_timeout" Migration false "Look for locks (pg_locks) that the migration waits for, or raise `migrate.timeout`."
     JobFailed "job_failed" Migration false "Read the tail or `agent logs migrate`; correct the job and deploy again."
     PortInUse "port_in_use" App false "Stop what holds the port, or change `app.publish`."
-    AppExited "app_exited" App false "Read the tail or `agent logs app`; the application ended by itself."
+    AppExited "app_exited" App false "Read the tail or `agent logs app`; a reload deploys it again."
     AppOomKilled "app_oom_killed" App false "Raise `app.memory` or use a larger instance."
     AppCrashLoop "app_crash_loop" App false "Read the tail or `agent logs app`; Docker keeps restarting it."
     AppRemoved "app_removed" App false "Reload the agent to deploy it again."
@@ -183,6 +198,12 @@ mod tests {
         for code in Code::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), code.name());
         }
+    }
+
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        let fault = Fault::new(Code::DatabaseRefused, "db:1: refused (os error 111), db:2: (os error 1");
+        assert_eq!(fault.message, "db:1: refused, db:2: (os error 1");
     }
 
     #[test]

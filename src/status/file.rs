@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::files;
+
 /// The file's name in the run folder.
 pub const NAME: &str = "status.json";
 
@@ -36,14 +38,12 @@ impl StatusFile {
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let dir = self.path.parent().unwrap_or(Path::new("/"));
         DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".status-")
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(dir)?;
+        // Always the same name: what a crash leaves here goes with the next write.
+        let new = dir.join(format!(".{NAME}.new"));
+        let mut file = files::begin(&new)?;
         // A umask must not hide the status from the people it is for.
-        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+        file.set_permissions(Permissions::from_mode(0o644))?;
         file.write_all(bytes)?;
-        file.persist(&self.path)?;
-        Ok(())
+        std::fs::rename(&new, &self.path)
     }
 }

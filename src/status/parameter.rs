@@ -9,21 +9,26 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::retry::Policy;
 
-/// Between two sends. PutParameter is limited to 3 calls a second for a whole
-/// account and region.
-pub const INTERVAL: Duration = Duration::from_secs(5);
+/// How often the parameter is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Between two sends. PutParameter is limited to 3 calls a second for a
+    /// whole account and region.
+    pub interval: Duration,
+    /// Time limit of one send.
+    pub call: Duration,
+    /// On top of the interval after a failure. Only the waits count: the newest
+    /// bytes are tried again as long as the process lives.
+    pub backoff: Policy,
+}
 
-/// Time limit of one send.
-pub const CALL_LIMIT: Duration = Duration::from_secs(10);
-
-/// On top of [`INTERVAL`] after a failure. Only the waits count: the newest
-/// bytes are tried again as long as the process lives.
-const BACKOFF: Policy = Policy {
-    tries: u32::MAX,
-    first: Duration::from_secs(2),
-    max: Duration::from_secs(60),
-    total: Duration::MAX,
-};
+impl Default for Pace {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        let backoff = Policy { tries: u32::MAX, first: seconds(2), max: seconds(60), total: Duration::MAX };
+        Self { interval: seconds(5), call: seconds(10), backoff }
+    }
+}
 
 /// Why a send failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,14 +71,14 @@ pub struct Parameter {
 
 impl Parameter {
     /// Starts the task. `send` puts one document; it must be safe to repeat.
-    pub fn spawn<S, F>(send: S) -> Self
+    pub fn spawn<S, F>(pace: Pace, send: S) -> Self
     where
         S: FnMut(String) -> F + Send + 'static,
         F: Future<Output = Result<(), SendError>> + Send + 'static,
     {
         let (newest, newest_rx) = watch::channel(Newest { bytes: "".into(), wanted: 0, urgent: 0 });
         let (outcome_tx, outcome) = watch::channel(Outcome::default());
-        tokio::spawn(run(send, newest_rx, outcome_tx));
+        tokio::spawn(run(pace, send, newest_rx, outcome_tx));
         Self { newest, outcome }
     }
 
@@ -112,8 +117,12 @@ impl Parameter {
     }
 }
 
-async fn run<S, F>(mut send: S, mut newest: watch::Receiver<Newest>, outcome: watch::Sender<Outcome>)
-where
+async fn run<S, F>(
+    pace: Pace,
+    mut send: S,
+    mut newest: watch::Receiver<Newest>,
+    outcome: watch::Sender<Outcome>,
+) where
     S: FnMut(String) -> F,
     F: Future<Output = Result<(), SendError>>,
 {
@@ -129,8 +138,8 @@ where
             continue;
         }
         outcome.send_modify(|outcome| outcome.delivered = None);
-        not_before = Instant::now() + INTERVAL;
-        match attempt(&mut send, &wanted.bytes).await {
+        not_before = Instant::now() + pace.interval;
+        match attempt(pace.call, &mut send, &wanted.bytes).await {
             Ok(()) => {
                 failures = 0;
                 let delivered = Some(wanted.bytes);
@@ -138,7 +147,7 @@ where
             }
             Err(error) if error.retryable => {
                 failures += 1;
-                not_before += BACKOFF.wait(failures);
+                not_before += pace.backoff.wait(failures);
                 tracing::warn!(%error, failures, "the status parameter was not written; it is tried again");
             }
             Err(error) => {
@@ -171,13 +180,13 @@ async fn due(
     Ok(newest.borrow_and_update().clone())
 }
 
-async fn attempt<S, F>(send: &mut S, bytes: &str) -> Result<(), SendError>
+async fn attempt<S, F>(limit: Duration, send: &mut S, bytes: &str) -> Result<(), SendError>
 where
     S: FnMut(String) -> F,
     F: Future<Output = Result<(), SendError>>,
 {
-    timeout(CALL_LIMIT, send(bytes.to_owned())).await.unwrap_or_else(|_| {
-        let message = format!("no answer from SSM within {} s", CALL_LIMIT.as_secs());
+    timeout(limit, send(bytes.to_owned())).await.unwrap_or_else(|_| {
+        let message = format!("no answer from SSM within {} s", limit.as_secs());
         Err(SendError { retryable: true, message })
     })
 }

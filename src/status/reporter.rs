@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::document::Document;
 use super::file::StatusFile;
@@ -156,13 +156,16 @@ impl Reporter {
         self.update(|_| {});
     }
 
-    /// Says so every [`HEARTBEAT`], until the handle is aborted or the runtime ends.
+    /// Says so every `period`, [`HEARTBEAT`] by policy, until the handle is
+    /// aborted or the runtime ends. A late one delays none of the next.
     #[must_use]
-    pub fn keep_heartbeat(&self) -> JoinHandle<()> {
+    pub fn keep_heartbeat(&self, period: Duration) -> JoinHandle<()> {
         let reporter = self.clone();
         tokio::spawn(async move {
+            let mut beats = tokio::time::interval_at(Instant::now() + period, period);
+            beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
             loop {
-                tokio::time::sleep(HEARTBEAT).await;
+                beats.tick().await;
                 reporter.heartbeat();
             }
         })

@@ -34,6 +34,24 @@ pub struct Run {
     pub superseded_by: Option<String>,
 }
 
+impl Run {
+    /// A run as it begins.
+    #[must_use]
+    pub fn begun(id: &str, sequence: u64, started: Timestamp, deadline: Option<Timestamp>) -> Self {
+        Self {
+            id: id.to_owned(),
+            sequence,
+            deployment: None,
+            outcome: Outcome::InProgress,
+            phase: None,
+            started,
+            finished: None,
+            deadline,
+            superseded_by: None,
+        }
+    }
+}
+
 named! {
     /// How a run stands.
     Outcome {

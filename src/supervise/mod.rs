@@ -167,21 +167,12 @@ fn tell_unwatched(reporter: &Reporter) {
 /// The id that the next run will have, by the count in the state folder.
 #[must_use]
 pub fn next_run_id(store: &Store) -> String {
-    format!("{}-{:06x}", store.state().sequence + 1, fastrand::u32(..0x100_0000))
+    format!("{}-{:06x}", store.state().sequence.saturating_add(1), fastrand::u32(..0x100_0000))
 }
 
 /// A run as it begins, counted in the state folder.
 pub fn new_run(store: &mut Store, started: Timestamp, deadline: Duration, id: &str) -> Run {
-    store.update(|state| state.sequence += 1);
-    Run {
-        id: id.to_owned(),
-        sequence: store.state().sequence,
-        deployment: None,
-        outcome: Outcome::InProgress,
-        phase: None,
-        started,
-        finished: None,
-        deadline: Some(started.plus(u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX))),
-        superseded_by: None,
-    }
+    store.update(|state| state.sequence = state.sequence.saturating_add(1));
+    let deadline = started.plus(u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX));
+    Run::begun(id, store.state().sequence, started, Some(deadline))
 }

@@ -1,11 +1,13 @@
 //! Watching what serves: probes by the clock, exits by event. The agent never
 //! restarts the application, Docker does; it says what happened and whose fault it is.
 
+mod engine;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use crate::deploy::health::Prober;
 use crate::deploy::log::tail;
@@ -14,7 +16,7 @@ use crate::deploy::store::{LastGood, Watched};
 use crate::deploy::{Agent, Policy, database};
 use crate::docker::{Engine, Event, ExitStatus, State};
 use crate::redact::Redactor;
-use crate::status::{Cause, Code, Fault, Outcome, PhaseName, PhaseState, Reporter, ServiceState};
+use crate::status::{Cause, Class, Code, Fault, Outcome, PhaseName, PhaseState, Reporter, ServiceState};
 
 /// This many exits within [`LOOP_WINDOW`] are a crash loop.
 const LOOP_EXITS: usize = 3;
@@ -30,14 +32,17 @@ pub(super) struct Watch {
     policy: Policy,
     good: LastGood,
     prober: Prober,
-    /// Until the next probe: short after a start, growing to the liveness interval.
+    /// Between two probes: short after a start, growing to the liveness interval.
     wait: Duration,
+    /// When the next one is due. Of times that follow each other, so that neither
+    /// events nor the length of a probe delay all that come after.
+    next: Instant,
     /// Liveness probes in a row that did not hold.
     misses: u32,
     /// Its container runs, as far as known.
     running: bool,
-    /// How it ended and its last output, while it has not been seen up since.
-    ended: Option<(ExitStatus, String)>,
+    /// How it ended, its last output and when, while it has not been seen up since.
+    ended: Option<(ExitStatus, String, Instant)>,
     /// What was told of that.
     before: Option<String>,
     /// When it ended without anybody's doing, the newest last.
@@ -46,6 +51,10 @@ pub(super) struct Watch {
     stays_down: Option<String>,
     /// The kernel killed a process of it since it was started.
     out_of_memory: bool,
+    /// What the engine's socket says, while the engine does not answer.
+    engine_gone: Option<String>,
+    /// Until when an engine that came back may still start it.
+    returning: Option<Instant>,
 }
 
 impl Watch {
@@ -64,6 +73,7 @@ impl Watch {
             good,
             prober,
             wait: agent.policy.liveness,
+            next: Instant::now() + agent.policy.liveness,
             misses: 0,
             running: true,
             ended: None,
@@ -71,6 +81,8 @@ impl Watch {
             exits: VecDeque::new(),
             stays_down: None,
             out_of_memory: false,
+            engine_gone: None,
+            returning: None,
         })
     }
 
@@ -81,12 +93,18 @@ impl Watch {
         watch.catch_up().await;
         loop {
             let look = async {
-                sleep(watch.wait).await;
+                sleep_until(watch.next).await;
                 look(&watch.prober, &watch.good.watched, watch.policy.connect).await
             };
             tokio::select! {
                 Some(event) = events.next() => watch.happened(event).await,
-                seen = look => watch.seen(seen).await,
+                seen = look => {
+                    let due = watch.next;
+                    watch.seen(seen).await;
+                    if watch.next == due {
+                        watch.next = (due + watch.wait).max(Instant::now());
+                    }
+                }
             }
         }
     }
@@ -107,7 +125,7 @@ impl Watch {
         self.running = container.state == State::Running;
         let up = self.reporter.snapshot().service.state == ServiceState::Up;
         if !up {
-            (self.wait, _) = self.policy.probe_wait;
+            self.look_soon();
         } else if !self.running {
             // Between two restarts it would count as running.
             self.stays_down = Some("Docker leaves it stopped".to_owned());
@@ -123,10 +141,12 @@ impl Watch {
     }
 
     async fn happened(&mut self, event: Event) {
-        if event.container() != self.good.container || self.being_replaced() {
+        if event.container().is_some_and(|id| id != self.good.container || self.being_replaced()) {
             return;
         }
         match event {
+            Event::EngineGone { message } => self.engine_is_gone(message),
+            Event::EngineBack => self.engine_is_back().await,
             Event::Killed { signal, .. } => {
                 let words = format!("signal {signal} was sent through Docker, which leaves it stopped");
                 self.stays_down = Some(words);
@@ -148,7 +168,7 @@ impl Watch {
             self.exits.retain(|exit| exit.elapsed() < LOOP_WINDOW);
         }
         let tail = tail(&self.engine, &self.good.container, &self.redactor).await.text();
-        self.ended = Some((exit, tail));
+        self.ended = Some((exit, tail, Instant::now()));
         let then = self.stays_down.clone().unwrap_or_else(|| "Docker restarts it".to_owned());
         self.tell_down(&then);
     }
@@ -156,7 +176,8 @@ impl Watch {
     /// It runs again, and is up once it is probed to be.
     async fn started(&mut self) {
         self.running = true;
-        (self.wait, _) = self.policy.probe_wait;
+        self.returning = None;
+        self.look_soon();
         self.misses = 0;
         let by_hand = self.stays_down.take().is_some();
         self.tell_down(if by_hand { "it was started again by hand" } else { "Docker restarted it" });
@@ -175,7 +196,7 @@ impl Watch {
 
     /// Tells how it ended and what came of it, also for when it is up again.
     fn tell_down(&mut self, then: &str) {
-        let Some((exit, tail)) = &self.ended else { return };
+        let Some((exit, tail, _)) = &self.ended else { return };
         let mut fault = exit_fault(*exit, tail, &format!("; {then}"));
         let often = self.exits.len();
         if often >= LOOP_EXITS && fault.code == Code::AppExited {
@@ -192,9 +213,11 @@ impl Watch {
         }
         if !self.running {
             // The events of an engine that was restarted may be lost; what it shows is not.
-            let found = self.engine.inspect(&self.good.container).await;
-            if found.is_ok_and(|found| found.is_some_and(|found| found.state == State::Running)) {
-                self.started().await;
+            self.wait = (self.wait * 2).min(self.policy.liveness);
+            match self.engine.inspect(&self.good.container).await {
+                Ok(Some(found)) if found.state == State::Running => self.started().await,
+                Ok(Some(found)) => self.has_not_returned(found.exit).await,
+                Ok(None) | Err(_) => {}
             }
             return;
         }
@@ -209,6 +232,10 @@ impl Watch {
                 }
                 self.tell_once(ServiceState::Up, None);
             }
+            Some(fault) if self.engine_gone.is_some() && fault.code.class() != Class::Database => {
+                self.wait = (self.wait * 2).min(liveness);
+                self.tell_without_engine(&fault.message);
+            }
             Some(fault) => {
                 if self.wait == liveness {
                     self.misses += 1;
@@ -219,6 +246,11 @@ impl Watch {
                 }
             }
         }
+    }
+
+    fn look_soon(&mut self) {
+        (self.wait, _) = self.policy.probe_wait;
+        self.next = Instant::now() + self.wait;
     }
 
     /// What a probe saw is news once; what it measured differs each time.

@@ -148,6 +148,9 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Res
             _ => refusal(404, "no such object"),
         })
     };
+    // What is sent is read, else the connection is reset with the answer on its way.
+    let mut sent = request.into_body().into_data_stream();
+    tokio::spawn(async move { while sent.next().await.is_some() {} });
     match answer {
         Answer::Response(response) => response,
         Answer::Silence => std::future::pending().await,

@@ -262,6 +262,11 @@ impl Tarball {
         self.tar.into_inner().unwrap()
     }
 
+    /// These bytes in front of an archive's end, however broken.
+    pub(crate) fn broken(tar: Vec<u8>) -> Self {
+        Self { tar: tar::Builder::new(tar), top: String::new() }
+    }
+
     pub(crate) fn gz(self) -> Vec<u8> {
         gzip(&self.tar())
     }

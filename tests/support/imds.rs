@@ -35,6 +35,9 @@ struct Inner {
     seen: Vec<Seen>,
     forbidden: bool,
     tokens_lost: bool,
+    tokens_rejected: bool,
+    /// Requests until all tokens are forgotten.
+    expiry: Option<usize>,
     failures: Vec<StatusCode>,
 }
 
@@ -95,6 +98,21 @@ impl FakeImds {
         self.lock().valid.clear();
     }
 
+    /// The same, once so many requests with a token have been answered.
+    pub fn expire_tokens_after(&self, requests: usize) {
+        self.lock().expiry = Some(requests);
+    }
+
+    /// No token is accepted from now on.
+    pub fn reject_tokens(&self) {
+        self.lock().tokens_rejected = true;
+    }
+
+    /// Connections are refused from now on.
+    pub fn stop(&mut self) {
+        self.server.stop();
+    }
+
     /// Switched off: everything answers 403.
     pub fn forbid(&self) {
         self.lock().forbidden = true;
@@ -149,7 +167,18 @@ impl Inner {
         if path == TOKEN && method == Method::PUT {
             return Some(self.issue(header("x-aws-ec2-metadata-token-ttl-seconds")));
         }
-        if method != Method::GET || !token.is_some_and(|token| self.valid.contains(&token)) {
+        match &mut self.expiry {
+            Some(0) => {
+                self.expiry = None;
+                self.valid.clear();
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        if self.tokens_rejected
+            || method != Method::GET
+            || !token.is_some_and(|token| self.valid.contains(&token))
+        {
             return Some(StatusCode::UNAUTHORIZED.into_response());
         }
         if let Some(status) = self.failures.pop() {

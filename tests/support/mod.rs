@@ -5,13 +5,24 @@
 
 pub mod docker;
 pub mod forwarder;
+pub mod gateway;
 pub mod github;
 pub mod imds;
+pub mod journal;
+pub mod kinds;
+pub mod ledger;
 pub mod machine;
+pub mod nested;
+pub mod page;
 pub mod peers;
 pub mod postgres;
+pub mod process;
+pub mod proxy;
 pub mod registry;
 pub mod releases;
 pub mod server;
+pub mod small_engine;
 pub mod ssm;
+pub mod tls;
+pub mod variant;
 pub mod world;

@@ -1,8 +1,9 @@
 //! A PostgreSQL cluster of a test's own, to be stopped and started at will.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use super::peers::{Peers, peers};
 
@@ -19,8 +20,17 @@ impl Postgres {
         Self::with_options("")
     }
 
+    /// A server with these lines in its pg_hba.conf.
+    pub fn with_rules(rules: &str) -> Self {
+        Self::made("", rules)
+    }
+
     /// The same with more of the server's options, as in `-c max_connections=1`.
     pub fn with_options(options: &'static str) -> Self {
+        Self::made(options, "host all all all trust\n")
+    }
+
+    fn made(options: &'static str, rules: &str) -> Self {
         let folder =
             tempfile::Builder::new().prefix("preview-agent-postgres-").tempdir_in("/var/tmp").unwrap();
         run(Command::new("chown").arg("postgres:").arg(folder.path()));
@@ -29,8 +39,7 @@ impl Postgres {
         let cluster = Self { folder, port, options };
         let data = cluster.data();
         cluster.as_postgres("initdb", &["-D", &data, "-U", "postgres", "--no-sync", "--auth=trust"]);
-        let rules = Path::new(&data).join("pg_hba.conf");
-        std::fs::write(rules, "host all all all trust\n").unwrap();
+        std::fs::write(Path::new(&data).join("pg_hba.conf"), rules).unwrap();
         cluster.resume();
         cluster
     }
@@ -49,6 +58,19 @@ impl Postgres {
         );
         let log = self.folder.path().join("log").display().to_string();
         self.as_postgres("pg_ctl", &["-D", &self.data(), "-w", "-l", &log, "-o", &options, "start"]);
+    }
+
+    /// A client that is in the midst of this query when this returns; ended on drop.
+    pub fn session(&self, query: &str) -> Session {
+        let mut psql = Command::new(Path::new(&peers().postgres_bin).join("psql"));
+        psql.args(["-h", &peers().postgres_host, "-p", &self.port.to_string(), "-U", "postgres", "-At"]);
+        let held =
+            psql.args(["-c", "SELECT 'held'", "-c", query]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut session = Session(held.stderr(Stdio::null()).spawn().unwrap());
+        let mut said = String::new();
+        BufReader::new(session.0.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "held\n");
+        session
     }
 
     fn data(&self) -> String {
@@ -74,9 +96,18 @@ impl Drop for Postgres {
     }
 }
 
+/// A client's session; ended on drop.
+pub struct Session(pub Child);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 /// Output goes nowhere: a server that pg_ctl starts would hold a pipe open for ever.
 fn run(command: &mut Command) {
-    use std::process::Stdio;
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
     assert!(status.success(), "{command:?}: {status}");
 }

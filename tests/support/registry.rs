@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
+use super::peers::{Peers, peers};
 use super::server::Server;
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -39,6 +41,8 @@ pub enum At {
 pub enum Trouble {
     /// A status with the registry API's error body: code and message.
     Status(u16, &'static str, &'static str),
+    /// 403, and the words repeat the login, as it came and decoded.
+    Echo,
     /// A status with a page of HTML, as a proxy would.
     Page(u16),
     /// Half of the body, then nothing, for ever.
@@ -47,6 +51,14 @@ pub enum Trouble {
     Corrupt,
     /// Nothing is ever answered.
     Silence,
+    /// Half of the body, then the connection breaks off.
+    Cut,
+    /// So many bytes at a time, with a second between.
+    Drip(usize),
+    /// To where it came from.
+    Redirect,
+    /// Something else than was stored, with its own right length.
+    Instead(&'static [u8]),
 }
 
 /// Who may pull.
@@ -81,6 +93,8 @@ struct Inner {
     tokens: usize,
     layers: Vec<String>,
     host: String,
+    /// Answers what is not stored here.
+    behind: Option<&'static Peers>,
 }
 
 pub struct FakeRegistry {
@@ -100,11 +114,20 @@ impl FakeRegistry {
             tokens: 0,
             layers: Vec::new(),
             host: String::new(),
+            behind: None,
         }));
         let server = Server::start(Router::new().fallback(answer).with_state(Arc::clone(&inner)));
         let registry = Self { server, inner };
         registry.lock().host = registry.host();
         registry.put("1", architecture());
+        registry
+    }
+
+    /// Passes on to the real registry what is not stored here, with its login.
+    pub fn before_the_real_one() -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let registry = Self::start();
+        registry.lock().behind = Some(peers());
         registry
     }
 
@@ -121,11 +144,21 @@ impl FakeRegistry {
     /// Stores an image under this tag and returns its digest. It holds `/data`
     /// (a file), and `/garbage` (executable, and no program); no two are alike.
     pub fn put(&self, tag: &str, architecture: &str) -> String {
-        let layer = layer();
+        let layer = layer(64 * 1024);
         let compressed = gzip(&layer);
+        self.put_layer(tag, architecture, &layer, compressed)
+    }
+
+    /// The same with two files of so many MiB, not compressed.
+    pub fn put_large(&self, tag: &str, megabytes: usize) -> String {
+        let layer = layer(megabytes << 20);
+        self.put_layer(tag, architecture(), &layer, layer.clone())
+    }
+
+    fn put_layer(&self, tag: &str, architecture: &str, layer: &[u8], compressed: Vec<u8>) -> String {
         let config = json!({
             "architecture": architecture, "os": "linux", "config": {"Cmd": ["/data"]},
-            "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]}
+            "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}
         });
         let config = config.to_string().into_bytes();
         let manifest = json!({
@@ -236,11 +269,29 @@ async fn answer(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let answer = inner.lock().unwrap().answer(&method, uri.path(), &headers);
-    match answer {
-        Some(response) => response,
-        None => std::future::pending().await,
+    let (answer, behind) = {
+        let mut inner = inner.lock().unwrap();
+        (inner.answer(&method, uri.path(), &headers), inner.behind)
+    };
+    match (answer, behind) {
+        (Some(response), Some(peers)) if response.status() == StatusCode::NOT_FOUND => {
+            pass_on(peers, method, &uri, &headers).await
+        }
+        (Some(response), _) => response,
+        (None, _) => std::future::pending().await,
     }
+}
+
+async fn pass_on(peers: &Peers, method: Method, uri: &Uri, headers: &HeaderMap) -> Response {
+    let mut request = reqwest::Client::new()
+        .request(method, format!("http://{}{uri}", peers.registry))
+        .basic_auth(&peers.registry_user, Some(&peers.registry_password));
+    for accepted in headers.get_all("accept") {
+        request = request.header("accept", accepted);
+    }
+    let answer = request.send().await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    (status, headers, Body::from_stream(answer.bytes_stream())).into_response()
 }
 
 impl Inner {
@@ -280,7 +331,17 @@ impl Inner {
                 let status = StatusCode::from_u16(status).unwrap();
                 return Some((status, "<html>The bad gateway's page</html>").into_response());
             }
+            Some(Trouble::Echo) => {
+                let header = authorization.unwrap_or_default();
+                let words = format!("denied: {header}, which is {}", login.as_deref().unwrap_or_default());
+                return Some(error(403, "DENIED", &words));
+            }
             Some(Trouble::Silence) => return None,
+            Some(Trouble::Redirect) => {
+                return Some(
+                    (StatusCode::TEMPORARY_REDIRECT, [("location", path.to_owned())]).into_response(),
+                );
+            }
             _ => {}
         }
         Some(match at {
@@ -363,6 +424,20 @@ fn blob(mut bytes: Vec<u8>, trouble: Option<Trouble>) -> Response {
             let half = stream::iter([Ok::<_, std::io::Error>(Bytes::from(bytes))]);
             (length, Body::from_stream(half.chain(stream::pending()))).into_response()
         }
+        Some(Trouble::Cut) => {
+            bytes.truncate(bytes.len() / 2);
+            let half = stream::iter([Ok(Bytes::from(bytes)), Err(std::io::Error::other("cut"))]);
+            (length, Body::from_stream(half)).into_response()
+        }
+        Some(Trouble::Drip(size)) => {
+            let pieces: Vec<_> = bytes.chunks(size).map(Bytes::copy_from_slice).collect();
+            let pieces = stream::iter(pieces).then(async |piece| {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok::<_, std::io::Error>(piece)
+            });
+            (length, Body::from_stream(pieces)).into_response()
+        }
+        Some(Trouble::Instead(other)) => other.into_response(),
         Some(Trouble::Corrupt) => {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 0xff;
@@ -372,8 +447,9 @@ fn blob(mut bytes: Vec<u8>, trouble: Option<Trouble>) -> Response {
     }
 }
 
-fn layer() -> Vec<u8> {
-    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(64 * 1024).collect();
+fn layer(size: usize) -> Vec<u8> {
+    let mut noise = vec![0; size];
+    fastrand::fill(&mut noise);
     let mut tar = tar::Builder::new(Vec::new());
     for (path, mode) in [("data", 0o644), ("garbage", 0o755)] {
         let mut header = tar::Header::new_gnu();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -50,6 +50,10 @@ pub enum Failure {
     Garbage,
     /// Accepted, never answered.
     Hang,
+    /// The connection breaks off after half of the promised body.
+    Cut,
+    /// To where it came from.
+    Redirect,
     /// Any other error of AWS: its code and message.
     Error(&'static str, &'static str),
 }
@@ -188,6 +192,13 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body
         Some(Failure::Hang) => return std::future::pending().await,
         Some(Failure::Internal) => {
             return (StatusCode::INTERNAL_SERVER_ERROR, "<html>Internal error</html>").into_response();
+        }
+        Some(Failure::Cut) => {
+            let half = futures_util::stream::iter([Ok(Bytes::from("{\"Parameters\": [")), Err("cut")]);
+            return ([("content-length", "100")], Body::from_stream(half)).into_response();
+        }
+        Some(Failure::Redirect) => {
+            return (StatusCode::TEMPORARY_REDIRECT, [("location", "/")]).into_response();
         }
         Some(Failure::Garbage) => return "<html>Welcome to the hotel's network</html>".into_response(),
         Some(Failure::Throttled) => Err(("ThrottlingException", "Rate exceeded".to_owned())),

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::imds::FakeImds;
 use super::peers::{Peers, peers};
+use super::postgres::Session;
 use super::ssm::FakeSsm;
 
 /// How long anything that a test waits for may take.
@@ -39,6 +40,10 @@ pub struct World {
     env: HashMap<String, String>,
     canaries: Vec<String>,
     images: Vec<String>,
+    /// Another engine than this machine's own, where the test has one: its `DOCKER_HOST`.
+    engine: Option<String>,
+    /// What the agent is run by.
+    runner: Vec<String>,
 }
 
 /// How a finished agent ended.
@@ -77,7 +82,7 @@ impl World {
     pub fn new() -> Self {
         let peers = peers();
         let folder = tempfile::Builder::new().prefix("preview-agent-test-").tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let database = format!("test_{:08x}", fastrand::u32(..));
         psql("postgres", &format!("CREATE DATABASE {database}"));
         let (ssm, imds) = (FakeSsm::start(), FakeImds::start());
@@ -89,8 +94,18 @@ impl World {
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT".to_owned(), imds.endpoint()),
             ("PATH".to_owned(), std::env::var("PATH").unwrap()),
         ]);
-        let mut world =
-            Self { folder, ssm, imds, port, database, env, canaries: Vec::new(), images: Vec::new() };
+        let mut world = Self {
+            folder,
+            ssm,
+            imds,
+            port,
+            database,
+            env,
+            canaries: Vec::new(),
+            images: Vec::new(),
+            engine: None,
+            runner: Vec::new(),
+        };
         world.secret("/test/registry-password", &peers.registry_password);
         world.secret("/test/database-password", &peers.postgres_password);
         world.secret("/test/dsn", "https://canary-of-the-dsn@sentry.invalid/42");
@@ -100,6 +115,31 @@ impl World {
     /// A parameter whose value must never show anywhere.
     pub fn secret(&mut self, name: &str, value: &str) {
         self.ssm.set(name, value);
+        self.canaries.push(value.to_owned());
+    }
+
+    /// From now on the agent uses this engine, and is run by this command.
+    pub fn beside(&mut self, engine: &str, runner: &[&str]) {
+        self.set_env("DOCKER_HOST", engine);
+        self.engine = Some(engine.to_owned());
+        self.runner = runner.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// From now on the agent is run by this command.
+    pub fn run_by(&mut self, runner: &[&str]) {
+        self.runner = runner.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// Output of the docker client, asking the engine that the agent uses.
+    pub fn docker(&self, args: &[&str]) -> String {
+        match &self.engine {
+            Some(engine) => docker(&[&["--host", engine.as_str()], args].concat()),
+            None => docker(args),
+        }
+    }
+
+    /// A value that must never show anywhere, wherever the test puts it.
+    pub fn canary(&mut self, value: &str) {
         self.canaries.push(value.to_owned());
     }
 
@@ -130,6 +170,21 @@ impl World {
              registries:\n  {registry}: {{ username: {registry_user}, password: {{ ssm: /test/registry-password }} }}\n\
              report: {{ parameter: /test/status }}\n{database}{app}{more}\n"
         )
+    }
+
+    /// A whole deployment that is quick: the sample's image with a small server and a migration of
+    /// one line. More keys of `app` (indented by two, `env` first) and whole top-level keys.
+    pub fn light(&self, tag: &str, app: &str, more: &str) -> String {
+        let server = serde_json::json!(["python", "-c", include_str!("server.py")]);
+        let command = if app.contains("command:") { String::new() } else { format!("  command: {server}\n") };
+        let app = self.app(&format!("{app}{command}"));
+        let migrate = if more.contains("migrate:") {
+            ""
+        } else {
+            "migrate: { command: [python, -c, \"print(42)\"] }\n"
+        };
+        let health = if more.contains("health:") { "" } else { "health: [tcp, { http: / }]\n" };
+        self.config(tag, &format!("{app}{migrate}{health}{more}"))
     }
 
     /// An `app` block that publishes the world's port, with more keys (indented by two).
@@ -170,7 +225,7 @@ impl World {
         let lists = [["ps", "-aq"].as_slice(), &["network", "ls", "-q"], &["images", "-q"]];
         lists
             .iter()
-            .flat_map(|list| lines(&docker(&[list, ["--filter", &filter].as_slice()].concat())))
+            .flat_map(|list| lines(&self.docker(&[list, ["--filter", &filter].as_slice()].concat())))
             .collect()
     }
 
@@ -179,9 +234,24 @@ impl World {
         psql(&self.database, query)
     }
 
+    /// A session that holds this table of the world's database until it is dropped.
+    pub fn locks(&self, table: &str) -> Session {
+        let query = format!("BEGIN; LOCK TABLE {table}; SELECT pg_sleep(600)");
+        let mut held = psql_command(&self.database, &query);
+        let session = Session(held.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let locked = format!(
+            "SELECT count(*) FROM pg_locks WHERE relation = '{table}'::regclass AND granted \
+             AND mode = 'AccessExclusiveLock'"
+        );
+        eventually("a locked table", || self.sql(&locked) == "1");
+        session
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agent"));
-        command.args(args).env_clear().envs(&self.env).stdin(Stdio::null());
+        let words: Vec<&str> =
+            self.runner.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_agent")]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(args).env_clear().envs(&self.env).stdin(Stdio::null());
         command
     }
 
@@ -240,7 +310,15 @@ impl World {
     /// Ids of the agent's containers with this role, running or not.
     pub fn containers(&self, role: &str) -> Vec<String> {
         let filter = format!("label=preview-agent.role={role}");
-        lines(&docker(&["ps", "-aq", "--no-trunc", "--filter", &self.scope_filter(), "--filter", &filter]))
+        lines(&self.docker(&[
+            "ps",
+            "-aq",
+            "--no-trunc",
+            "--filter",
+            &self.scope_filter(),
+            "--filter",
+            &filter,
+        ]))
     }
 
     /// The one application container there is.
@@ -255,7 +333,7 @@ impl World {
     pub fn running_migration(&self) -> String {
         let scope = self.scope_filter();
         let running = || {
-            docker(&[
+            self.docker(&[
                 "ps",
                 "-q",
                 "--no-trunc",
@@ -272,19 +350,19 @@ impl World {
     /// Writes down what happens to the agent's containers from now on.
     pub fn record(&self) -> Recording {
         let path = self.path(&format!("events-{:08x}", fastrand::u32(..)));
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let host = self.engine.iter().flat_map(|engine| ["--host".to_owned(), engine.clone()]);
+        let asked = ["events", "--since", &timestamp(), "--filter", "type=container", "--filter"];
+        let format =
+            "{{.TimeNano}} {{index .Actor.Attributes \"preview-agent.role\"}} {{.Action}} {{.Actor.ID}}";
+        let more = [self.scope_filter(), "--format".to_owned(), format.to_owned()];
+        let asked: Vec<String> = host.chain(asked.map(str::to_owned)).chain(more).collect();
         let child = Command::new("docker")
-            .args(["events", "--since", &format!("{}.{:09}", now.as_secs(), now.subsec_nanos())])
-            .args(["--filter", "type=container", "--filter", &self.scope_filter()])
-            .args([
-                "--format",
-                "{{index .Actor.Attributes \"preview-agent.role\"}} {{.Action}} {{.Actor.ID}}",
-            ])
+            .args(&asked)
             .stdout(fs::File::create(&path).unwrap())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Recording { child, path }
+        Recording { child, path, asked }
     }
 
     /// Status and body of a GET request to the application.
@@ -297,7 +375,8 @@ impl World {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
-    fn scope_filter(&self) -> String {
+    /// The filter of docker's listings for what is the agent's.
+    pub fn scope_filter(&self) -> String {
         format!("label=preview-agent.scope={}", self.path("state").display())
     }
 
@@ -321,11 +400,39 @@ impl World {
             self.scan(&entry.display().to_string(), &text);
         }
         for id in self.containers("app").iter().chain(&self.containers("migrate")) {
-            let labels =
-                docker(&["inspect", "--format", "{{json .Config.Labels}} {{json .Args}} {{.Name}}", id]);
-            self.scan("labels and arguments", &labels);
+            let shown = "{{json .Config.Labels}} {{json .Config.Cmd}} {{json .Args}} {{.Name}} {{json .Mounts}} \
+                         {{json .HostConfig}}";
+            self.scan("labels and arguments", &self.docker(&["inspect", "--format", shown, id]));
+        }
+        let filter = self.scope_filter();
+        for id in lines(&self.docker(&["network", "ls", "-q", "--filter", &filter])) {
+            self.scan("network", &self.docker(&["network", "inspect", &id]));
+        }
+        for id in lines(&self.docker(&["images", "-q", "--filter", &filter])) {
+            self.scan("image", &self.docker(&["image", "inspect", &id]));
+            self.scan("image's history", &self.docker(&["history", "--no-trunc", &id]));
         }
         self.written();
+        self.check_modes();
+    }
+
+    /// What the agent wrote is its owner's alone, but for the status.
+    fn check_modes(&self) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let state = self.path("state");
+        // Without the agent's lock nobody but the test has made it.
+        if !state.join("lock").exists() {
+            return;
+        }
+        assert_eq!(mode(&state), 0o700, "the state folder");
+        for file in files_below(&state) {
+            assert_eq!(mode(&file) & 0o077, 0, "{}", file.display());
+        }
+        for file in files_below(&self.path("run")) {
+            assert_eq!(mode(&file) & 0o022, 0, "{}", file.display());
+            assert_eq!(file.file_name().unwrap(), "status.json", "nothing else is anybody's business");
+        }
     }
 }
 
@@ -409,6 +516,11 @@ impl Running<'_> {
         self.wait().code()
     }
 
+    /// The exit code of an agent that was told to end.
+    pub fn end(mut self) -> Option<i32> {
+        self.wait().code()
+    }
+
     /// SIGKILL, as a crash would.
     pub fn crash(mut self) {
         self.child.kill().unwrap();
@@ -438,19 +550,38 @@ impl Drop for Running<'_> {
     }
 }
 
+/// The role, what happened, and the container's id.
+pub type Event = (String, String, String);
+
 /// What happened to the agent's containers, as `docker events` tells it.
 pub struct Recording {
     child: Child,
     path: PathBuf,
+    /// Arguments of the docker client.
+    asked: Vec<String>,
 }
 
 impl Recording {
+    /// What happened to containers of any role until now, oldest first. The engine is asked again: it
+    /// knows the last 256 events, and those that are older have come by themselves.
+    pub fn all(&self) -> Vec<Event> {
+        let output =
+            Command::new("docker").args(&self.asked).args(["--until", &timestamp()]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        events(&(self.written() + &String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// Whole lines.
+    fn written(&self) -> String {
+        let mut text = fs::read_to_string(&self.path).unwrap();
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+        text
+    }
+
     /// What happened to containers of this role: action and id, oldest first.
     pub fn of(&self, role: &str) -> Vec<(String, String)> {
-        let text = fs::read_to_string(&self.path).unwrap();
-        let events =
-            text.lines().filter_map(|line| line.strip_prefix(role)?.strip_prefix(' ')?.split_once(' '));
-        events.map(|(action, id)| (action.to_owned(), id.to_owned())).collect()
+        let events = self.all().into_iter().filter(|event| event.0 == role);
+        events.map(|(_, action, id)| (action, id)).collect()
     }
 
     pub fn count(&self, role: &str, action: &str) -> usize {
@@ -459,23 +590,48 @@ impl Recording {
 
     /// How many containers of this role ran at the same time at most.
     pub fn most_at_once(&self, role: &str) -> usize {
-        let mut running = BTreeSet::new();
-        let mut most = 0;
-        for (action, id) in self.of(role) {
-            match action.as_str() {
-                "start" => running.insert(id),
-                "die" => running.remove(&id),
-                _ => false,
-            };
-            most = most.max(running.len());
-        }
-        most
+        most_at_once(&self.all(), role)
     }
 
     /// Waits until this has happened to a container of this role.
     pub fn wait_for(&self, role: &str, action: &str) {
-        eventually(&format!("{role} {action}"), || self.count(role, action) > 0);
+        let happened = || events(&self.written()).iter().any(|event| event.0 == role && event.1 == action);
+        eventually(&format!("{role} {action}"), happened);
     }
+}
+
+/// Events by their time, each once.
+fn events(text: &str) -> Vec<Event> {
+    let event = |line: &str| {
+        let (time, rest) = line.split_once(' ')?;
+        let (role, rest) = rest.split_once(' ')?;
+        // Some actions have arguments, as in `exec_create: sh -c ls`.
+        let (action, id) = rest.rsplit_once(' ')?;
+        Some((time.parse::<u128>().ok()?, (role.to_owned(), action.to_owned(), id.to_owned())))
+    };
+    let each: BTreeSet<(u128, Event)> = text.lines().filter_map(event).collect();
+    each.into_iter().map(|(_, event)| event).collect()
+}
+
+/// Now, as the docker client takes it.
+fn timestamp() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    format!("{}.{:09}", now.as_secs(), now.subsec_nanos())
+}
+
+/// How many containers of this role ran at the same time at most.
+pub fn most_at_once(events: &[Event], role: &str) -> usize {
+    let mut running = BTreeSet::new();
+    let mut most = 0;
+    for (_, action, id) in events.iter().filter(|event| event.0 == role) {
+        match action.as_str() {
+            "start" => running.insert(id),
+            "die" => running.remove(id),
+            _ => false,
+        };
+        most = most.max(running.len());
+    }
+    most
 }
 
 impl Drop for Recording {
@@ -494,14 +650,25 @@ pub fn eventually(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// Output of the docker client; empty where it fails.
+/// Output of the docker client; empty where the engine refuses.
 pub fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().unwrap();
+    // An engine that is not there has no containers either, which proves nothing.
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("Cannot connect to the Docker daemon"), "docker {args:?}: {errors}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 pub fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
+}
+
+/// A free port below those that connections take for themselves (from 32768): Docker takes it
+/// only seconds later.
+fn free_port() -> u16 {
+    std::iter::repeat_with(|| fastrand::u16(20_000..32_000))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
 }
 
 fn psql_command(database: &str, query: &str) -> Command {
@@ -532,7 +699,7 @@ pub fn psql(database: &str, query: &str) -> String {
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().flatten() {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         // The test's own folder for what it gives to the agent may hold secrets.
         if path.is_dir() && path.file_name().is_some_and(|name| name != "given") {
@@ -544,15 +711,28 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The canary as it could leak: raw, percent-encoded, in JSON, in base64.
+/// The canary as it could leak: raw, percent-encoded, in JSON and in JSON again, in base64, in hex.
 fn encodings(secret: &str) -> Vec<String> {
     use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-    let percent = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
+    let percent =
+        percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let kept = [("%2D", "-"), ("%2E", "."), ("%5F", "_"), ("%7E", "~")];
+    let unreserved = kept.iter().fold(percent.clone(), |text, (code, letter)| text.replace(code, letter));
+    let inside = |text: &str| {
+        let json = serde_json::to_string(text).unwrap();
+        json[1..json.len() - 1].to_owned()
+    };
+    let hex = secret.bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     vec![
         secret.to_owned(),
-        percent.to_string(),
-        serde_json::to_string(secret).unwrap().trim_matches('"').to_owned(),
+        percent.to_lowercase(),
+        percent,
+        unreserved.replace("%2F", "/"),
+        unreserved,
+        inside(secret),
+        inside(&inside(secret)),
         STANDARD_NO_PAD.encode(secret),
         URL_SAFE_NO_PAD.encode(secret),
+        hex,
     ]
 }

@@ -16,7 +16,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::error::innermost;
+use crate::cause::innermost;
 use crate::retry::{self, Policy, Verdict};
 
 /// Limit of one connect.

@@ -7,11 +7,14 @@ use bollard::models::{BuildInfo, BuildInfoAux};
 
 use super::BuildError;
 use crate::redact::Redactor;
-use crate::redact::output::Lines;
+use crate::redact::output::{Outputs, Stream};
 use crate::redact::plain;
 
 /// BuildKit's words are a sentence; what is longer repeats output.
 const WORDS_MAX: usize = 2000;
+
+/// Steps that are followed. A Dockerfile has some dozens; each holds up to two unfinished lines.
+const STEPS_MAX: usize = 1024;
 
 /// The stream's number in BuildKit's log messages.
 const STDERR: i64 = 2;
@@ -30,14 +33,7 @@ pub(super) struct Transcript {
 /// One vertex of BuildKit's graph.
 struct Step {
     announced: bool,
-    /// Standard output and standard error, whose chunks interleave.
-    output: [Lines; 2],
-}
-
-impl Step {
-    fn rest(&mut self) -> impl Iterator<Item = String> {
-        self.output.iter_mut().filter_map(Lines::finish)
-    }
+    output: Outputs,
 }
 
 impl Transcript {
@@ -64,17 +60,19 @@ impl Transcript {
             self.vertex(&vertex, on_line);
         }
         for log in status.logs {
-            let stream = usize::from(log.stream == STDERR);
-            for line in self.step(&log.vertex).output[stream].push(&log.msg) {
+            let stream = if log.stream == STDERR { Stream::Err } else { Stream::Out };
+            let lines = self.step(&log.vertex).map(|step| step.output.push(stream, &log.msg));
+            for line in lines.unwrap_or_default() {
                 self.line(&line, on_line);
             }
         }
     }
 
     fn vertex(&mut self, vertex: &Vertex, on_line: &mut impl FnMut(&str)) {
-        let step = self.step(&vertex.digest);
+        let Some(step) = self.step(&vertex.digest) else { return };
         let announce = vertex.started.is_some() && !std::mem::replace(&mut step.announced, true);
-        let rest: Vec<String> = if vertex.completed.is_some() { step.rest().collect() } else { Vec::new() };
+        let rest: Vec<String> =
+            if vertex.completed.is_some() { step.output.finish().collect() } else { Vec::new() };
         let name = self.clean(&vertex.name);
         if announce {
             let line = if vertex.cached { format!("{name} (cached)") } else { name.clone() };
@@ -91,7 +89,7 @@ impl Transcript {
 
     /// Hands over what came without a line break at its end.
     pub(super) fn finish(&mut self, on_line: &mut impl FnMut(&str)) {
-        let rest: Vec<String> = self.steps.values_mut().flat_map(Step::rest).collect();
+        let rest: Vec<String> = self.steps.values_mut().flat_map(|step| step.output.finish()).collect();
         for line in rest {
             self.line(&line, on_line);
         }
@@ -102,6 +100,9 @@ impl Transcript {
         let words = self.clean(words);
         if words.contains(NO_SPACE) {
             return BuildError::DiskFull(words);
+        }
+        if words.contains(NO_SESSION) {
+            return BuildError::Engine(words);
         }
         if let Some((step, message)) = self.failed {
             if let Some(image) = base_image(&step) {
@@ -117,7 +118,15 @@ impl Transcript {
         }
         let lower = words.to_lowercase();
         if DOCKERFILE.iter().any(|text| lower.contains(text)) {
-            BuildError::Dockerfile(words)
+            // What BuildKit says of itself before that would push the reason out of the verdict.
+            let own = [
+                "failed to solve with frontend dockerfile.v0: ",
+                "failed to solve: ",
+                "failed to create LLB definition: ",
+            ];
+            let reason =
+                own.iter().fold(words.as_str(), |words, prefix| words.strip_prefix(prefix).unwrap_or(words));
+            BuildError::Dockerfile(reason.to_owned())
         } else if NO_BUILDKIT.iter().any(|text| lower.contains(text)) {
             BuildError::NoBuildKit(words)
         } else {
@@ -125,11 +134,13 @@ impl Transcript {
         }
     }
 
-    fn step(&mut self, vertex: &str) -> &mut Step {
-        self.steps.entry(vertex.to_owned()).or_insert_with(|| {
-            let lines = || Lines::new(self.redactor.clone());
-            Step { announced: false, output: [lines(), lines()] }
-        })
+    /// `None` for a step beyond those that are followed.
+    fn step(&mut self, vertex: &str) -> Option<&mut Step> {
+        if self.steps.len() >= STEPS_MAX && !self.steps.contains_key(vertex) {
+            return None;
+        }
+        let new = || Step { announced: false, output: Outputs::new(&self.redactor) };
+        Some(self.steps.entry(vertex.to_owned()).or_insert_with(new))
     }
 
     fn line(&mut self, line: &str, on_line: &mut impl FnMut(&str)) {
@@ -145,6 +156,10 @@ impl Transcript {
 
 /// What the kernel calls a full disk (`ENOSPC`).
 const NO_SPACE: &str = "no space left on device";
+
+/// What BuildKit says when it does not reach the client that it asks for a login (`session/manager.go`);
+/// the step that needs the login fails with it.
+const NO_SESSION: &str = "no active session for ";
 
 /// Words of BuildKit about a Dockerfile it cannot take, lower case.
 const DOCKERFILE: &[&str] = &[

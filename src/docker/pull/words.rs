@@ -2,9 +2,7 @@
 //! with different statuses, so the words decide.
 
 use super::PullError;
-
-/// Longest text that is kept of what a registry says.
-const WORDS_MAX: usize = 2000;
+use crate::docker::error::short;
 
 /// A meaning and the words that have it.
 type Row = (fn(String) -> PullError, &'static [&'static str]);
@@ -57,6 +55,8 @@ const WORDS: &[Row] = &[
             "500 internal server error",
             "x509",
             "eof",
+            // As in `stopped after 10 redirects`.
+            "redirects",
         ],
     ),
 ];
@@ -66,13 +66,20 @@ impl PullError {
     #[must_use]
     pub fn from_words(words: &str, image: &str) -> Self {
         let lower = without(&words.to_lowercase(), &image.to_lowercase());
-        let words: String = words.chars().take(WORDS_MAX).collect();
+        let words = short(told(words));
         let row = WORDS.iter().find(|(_, texts)| texts.iter().any(|text| lower.contains(text)));
         match row {
             Some((meaning, _)) => meaning(words),
             None => Self::Failed(words),
         }
     }
+}
+
+/// The words without the request that failed, as in `Get "http://127.0.0.1:5000/v2/": EOF`:
+/// the user knows which image it was, and the reason would be cut off behind it.
+fn told(words: &str) -> &str {
+    let request = words.strip_prefix("Get \"").or_else(|| words.strip_prefix("Head \""));
+    request.and_then(|rest| rest.split_once("\": ")).map_or(words, |(_, reason)| reason)
 }
 
 /// The words without the image's own name, which may be `acme/access-denied`.
@@ -128,6 +135,6 @@ mod tests {
         let PullError::Denied(words) = PullError::from_words(&"denied ".repeat(1 << 20), "a/b") else {
             panic!()
         };
-        assert_eq!(words.len(), WORDS_MAX);
+        assert!((1900..2100).contains(&words.len()) && words.ends_with("denied…"), "{}", words.len());
     }
 }

@@ -1,0 +1,143 @@
+//! The world of one row, with what must come out of it untouched.
+
+use std::ops::{Deref, DerefMut};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use crate::support::nested::Nested;
+use crate::support::peers::peers;
+use crate::support::world::{Ran, Running, World, docker, lines};
+
+/// A small server that misbehaves as it is told.
+const SERVER: &str = include_str!("misbehaves.py");
+
+/// An agent that has said what was waited for is told to stop; what it said stands.
+pub fn ended(agent: Running<'_>, status: Value) -> Ran {
+    let stderr = agent.stderr();
+    Ran { code: agent.stop(), stderr, status }
+}
+
+/// A world beside which somebody else's container lives.
+pub struct Scene {
+    world: World,
+    /// Containers and how they were.
+    kept: Mutex<Vec<(String, String)>>,
+    stranger: String,
+    /// An engine of the row's own; it outlives the world.
+    nested: Option<Nested>,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let stranger = stranger();
+        let scene = Self { world: World::new(), kept: Mutex::default(), stranger, nested: None };
+        scene.keep(&scene.stranger);
+        scene
+    }
+
+    /// The sample application serves, deployed by an agent that has ended; from here on it is not to be touched.
+    pub fn serves(&mut self) -> String {
+        let config = self.config("good", "");
+        self.run_once(&config).is_ready();
+        let app = self.app_container();
+        self.keep(&app);
+        app
+    }
+
+    /// From here on the agent lives beside this engine, to which this machine's addresses
+    /// are carried as well.
+    pub fn beside(&mut self, mut engine: Nested, also: &[&str]) -> &Nested {
+        let fakes = [self.ssm.endpoint(), self.imds.endpoint()];
+        let fakes = fakes.iter().map(|url| url.trim_start_matches("http://").trim_end_matches('/'));
+        let carried: Vec<&str> =
+            fakes.chain([peers().registry.as_str()]).chain(also.iter().copied()).collect();
+        engine.carry(&carried);
+        self.world.beside(&engine.host(), &["nsenter", &engine.network(), "--"]);
+        self.nested.insert(engine)
+    }
+
+    /// The engine of the row's own.
+    pub fn engine(&self) -> Option<&Nested> {
+        self.nested.as_ref()
+    }
+
+    /// This container is not to be touched from here on.
+    pub fn keep(&self, container: &str) {
+        self.kept.lock().unwrap().push((container.to_owned(), life(container)));
+    }
+
+    /// An application that starts in no time serves, and is not to be touched.
+    pub fn serves_light(&mut self) {
+        self.run_once(&self.light("")).is_ready();
+        self.keep(&self.app_container());
+    }
+
+    /// The sample's image with another command, without a database.
+    pub fn with_command(&self, command: &[&str], more: &str) -> String {
+        let app = self.app(&format!("  command: {}\n", serde_json::to_string(command).unwrap()));
+        self.config("good", &format!("database: off\n{app}{more}"))
+    }
+
+    /// An application that answers in this way (misbehaves.py), and one stage that asks it.
+    pub fn answering(&self, how: &str) -> String {
+        let command = serde_json::to_string(&["python3", "-c", SERVER, how]).unwrap();
+        format!("{}health: [{{ http: /readyz }}]\n", self.app(&format!("  command: {command}\n")))
+    }
+
+    /// The sample's image with an application that starts in no time and is fine, without a database.
+    pub fn light(&self, more: &str) -> String {
+        self.config("good", &format!("database: off\n{}{more}", self.answering("200 OK|fine")))
+    }
+
+    /// What was to be kept is as it was.
+    pub fn untouched(&self) {
+        for (container, before) in &*self.kept.lock().unwrap() {
+            assert_eq!(life(container), *before, "a container that was to be left alone");
+        }
+    }
+
+    /// The agent's applications that run.
+    pub fn running_apps(&self) -> Vec<String> {
+        let scope = format!("label=preview-agent.scope={}", self.path("state").display());
+        lines(&self.docker(&["ps", "-q", "--filter", &scope, "--filter", "label=preview-agent.role=app"]))
+    }
+}
+
+/// A container of an image without anything in it: what there is to pull needs a login.
+fn stranger() -> String {
+    const IMAGE: &str = "preview-agent-catalogue-stranger";
+    let import = format!(
+        "docker image inspect {IMAGE} >/dev/null 2>&1 || head -c 1024 /dev/zero | docker import - {IMAGE}"
+    );
+    let made = Command::new("sh").args(["-c", &import]).stdout(Stdio::null()).status().unwrap();
+    let stranger = docker(&["create", IMAGE, "true"]);
+    assert!(made.success() && !stranger.is_empty(), "no container of somebody else's");
+    stranger
+}
+
+/// Since when it runs, or that it does not.
+fn life(container: &str) -> String {
+    docker(&["inspect", "--format", "{{.State.Status}} {{.State.StartedAt}} {{.Name}}", container])
+}
+
+impl Deref for Scene {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+impl DerefMut for Scene {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        docker(&["rm", "-fv", &self.stranger]);
+    }
+}

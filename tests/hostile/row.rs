@@ -1,0 +1,118 @@
+//! One row: an input, and what must come of it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::page::matches;
+
+/// Set in a process that runs one row and nothing else, so that its memory is the row's.
+const ALONE: &str = "PREVIEW_AGENT_TEST_ALONE";
+
+/// More than any row needs on a loaded machine; what waits for a limit of the policy says so.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// A hostile input.
+pub struct Row {
+    /// What it is fed to.
+    pub kind: &'static str,
+    /// What it is, in words that no other row of the kind has.
+    pub input: &'static str,
+    /// What comes of it; `…` stands for anything.
+    pub becomes: &'static str,
+    /// Most memory that the process may have held, fakes included.
+    pub mebibytes: Option<u64>,
+    play: Box<dyn Fn() -> String + Send>,
+}
+
+/// A row: `play` feeds the input and tells what came of it.
+pub fn row(
+    kind: &'static str,
+    input: &'static str,
+    becomes: &'static str,
+    play: impl Fn() -> String + Send + 'static,
+) -> Row {
+    Row { kind, input, becomes, mebibytes: None, play: Box::new(play) }
+}
+
+impl Row {
+    /// The row runs in a process of its own, which never holds more than this.
+    pub fn within(mut self, mebibytes: u64) -> Self {
+        self.mebibytes = Some(mebibytes);
+        self
+    }
+
+    /// `kind::input`, by which the row is run alone.
+    pub fn name(&self) -> String {
+        let mut name = format!("{}::", self.kind.replace(' ', "_"));
+        for c in self.input.chars() {
+            match c {
+                c if c.is_ascii_alphanumeric() => name.push(c.to_ascii_lowercase()),
+                _ if name.ends_with(['_', ':']) => {}
+                _ => name.push('_'),
+            }
+        }
+        name.trim_end_matches('_').to_owned()
+    }
+
+    /// What did not hold.
+    pub fn run(&self) -> Result<(), String> {
+        let alone = std::env::var_os(ALONE).is_some();
+        if self.mebibytes.is_some() && !alone {
+            return self.run_alone();
+        }
+        let begun = Instant::now();
+        let became = catch_unwind(AssertUnwindSafe(&self.play)).map_err(|panic| words(panic.as_ref()))?;
+        if !matches(self.becomes, &became) {
+            return Err(format!("\n  wanted {}\n  became {became}", self.becomes));
+        }
+        if begun.elapsed() > LIMIT {
+            return Err(format!("took {} s", begun.elapsed().as_secs()));
+        }
+        match self.mebibytes {
+            Some(most) if peak() > most => Err(format!("held {} MiB, more than {most}", peak())),
+            _ => Ok(()),
+        }
+    }
+
+    fn run_alone(&self) -> Result<(), String> {
+        let mut alone = Command::new(std::env::current_exe().unwrap());
+        let output = alone.args(["--exact", &self.name()]).env(ALONE, "1").output().unwrap();
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+/// Most memory that this process has held, in MiB.
+fn peak() -> u64 {
+    high_water_mark(std::process::id()).unwrap() / 1024
+}
+
+/// Peak resident memory in KiB; `None` for a process on its way out.
+pub fn high_water_mark(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("panicked").to_owned()
+}
+
+/// Runs a future on a runtime of its own, with the TLS provider that clients ask for.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// A fault as the reader of the status meets it, without what differs from run to run.
+pub fn refused(fault: impl Into<preview_agent::status::Fault>) -> String {
+    let fault = fault.into();
+    let odd = fault.message.chars().find(|c| c.is_control() && *c != '\n');
+    assert_eq!(odd, None, "{:?}", fault.message);
+    assert!(fault.message.len() < 8 * 1024, "a message of {} bytes", fault.message.len());
+    format!("`{}`: {}", fault.code, fault.message)
+}

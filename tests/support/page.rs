@@ -1,0 +1,41 @@
+//! Rows that are tests, and the tables that they make in the docs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// A row counts only if it differs from every other.
+pub fn no_two_are_alike(names: impl Iterator<Item = String>) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    match { names }.find(|name| !seen.insert(name.clone())) {
+        Some(twice) => Err(format!("{twice} is there twice")),
+        None => Ok(()),
+    }
+}
+
+/// Holds `page` of the docs, between its marks of this name, against what it should say.
+/// `UPDATE_README=1` writes it anew.
+pub fn is_in_the_docs(page: &str, mark: &str, wanted: &str) -> Result<(), String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let marks = format!("docs/{page} has lines <!-- {mark} --> and <!-- /{mark} -->");
+    let (before, rest) = text.split_once(&begin).expect(&marks);
+    let (found, after) = rest.split_once(&end).expect(&marks);
+    let wanted = format!("\n{wanted}\n");
+    if std::env::var_os("UPDATE_README").is_some() {
+        std::fs::write(&path, format!("{before}{begin}{wanted}{end}{after}")).unwrap();
+        return Ok(());
+    }
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(format!("docs/{page} is out of date; UPDATE_README=1 writes it anew"))
+    }
+}
+
+/// Whether the text is the pattern, in which `…` stands for anything.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('…') else { return pattern == text };
+    let Some(text) = text.strip_prefix(first) else { return false };
+    (0..=text.len()).filter(|at| text.is_char_boundary(*at)).any(|at| matches(rest, &text[at..]))
+}
