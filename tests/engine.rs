@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -364,7 +364,7 @@ fn events_survive_the_engine_and_none_is_lost_or_told_twice() {
     });
     let told: Vec<Event> = block_on(async {
         let engine = connect(&fake.host(), PATIENCE).await.unwrap();
-        let events = engine.events().take(4).collect();
+        let events = engine.events(SystemTime::now()).take(4).collect();
         tokio::time::timeout(Duration::from_secs(30), events).await.unwrap()
     });
     let id = |id: &str| id.to_owned();

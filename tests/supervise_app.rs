@@ -8,7 +8,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::ledger::{Halt, Moment, Point};
 use support::postgres::Postgres;
+use support::proxy::Proxy;
 use support::world::{World, docker};
 
 /// Far less than the 30 s in which three probes would miss it.
@@ -24,6 +26,25 @@ fn up(status: &Value) -> bool {
 
 fn cause(status: &Value) -> &str {
     status["service"]["cause"]["message"].as_str().unwrap()
+}
+
+#[test]
+fn an_app_killed_between_the_run_and_the_watch_is_down_for_the_same_reason() {
+    let (mut world, proxy) = (World::new(), Proxy::start());
+    world.set_env("DOCKER_HOST", &proxy.docker());
+    // Its container is told to restart from now on: the last step of the run.
+    let last = Point { kind: "docker.update.app.1".to_owned(), nth: 1 };
+    proxy.count(Some(Halt { point: last, moment: Moment::After, cut: false }));
+    let mut agent = world.start(&world.config("good", ""));
+    agent.wait_for("the run's last step", |_| proxy.halted(Duration::from_millis(20)));
+    docker(&["kill", &world.app_container()]);
+    proxy.go_on();
+    let status = agent.wait_for("service down", down);
+    assert_eq!(status["run"]["outcome"], "ready", "{status}");
+    assert!(
+        cause(&status).contains("exit code 137; signal 9 was sent through Docker, which leaves it stopped"),
+        "{status}"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! How a run ends: what is kept, what is told, what serves.
 
+use std::time::SystemTime;
+
 use super::health::{Prober, prove};
 use super::phase::{Cut, Progress, Stop};
 use super::store::LastGood;
@@ -19,6 +21,8 @@ pub(super) async fn ready(
     id: &str,
     ready: Ready,
 ) -> Outcome {
+    // What ends from here on is news for the watch; until now it was the health phase's.
+    agent.unwatched = SystemTime::now();
     let engine = &ready.engine;
     let settled = agent.swap(engine, id).settle(&ready.started).await;
     if let Err(fault) = settled {

@@ -26,6 +26,8 @@ pub mod store;
 mod values;
 mod words;
 
+use std::time::SystemTime;
+
 use tokio::sync::watch;
 
 pub use phase::{Cut, Stop};
@@ -62,6 +64,8 @@ pub struct Agent {
     pub engine: Option<Engine>,
     /// The parameter that receives the status, once it is known.
     pub parameter: Option<String>,
+    /// Since when nobody has listened to what happens to the application.
+    pub unwatched: SystemTime,
 }
 
 /// What the phases prove in the end.
@@ -174,14 +178,15 @@ async fn resolve(
 impl Agent {
     /// An agent that has met neither engine nor configuration yet.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         reporter: Reporter,
         redactor: Redactor,
         store: Store,
         policy: Policy,
         endpoints: Endpoints,
     ) -> Self {
-        Self { reporter, redactor, store, policy, endpoints, engine: None, parameter: None }
+        let unwatched = SystemTime::now();
+        Self { reporter, redactor, store, policy, endpoints, engine: None, parameter: None, unwatched }
     }
 
     fn swap<'a>(&'a self, engine: &'a Engine, run: &'a str) -> Swap<'a> {

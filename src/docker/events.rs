@@ -82,12 +82,12 @@ impl Event {
 }
 
 impl Engine {
-    /// The events of the agent's application containers from now on. The
+    /// The events of the agent's application containers since then. The
     /// stream survives the engine: it is opened again, with what was missed.
-    pub fn events(&self) -> impl Stream<Item = Event> + use<> {
+    pub fn events(&self, since: SystemTime) -> impl Stream<Item = Event> + use<> {
         let (sender, receiver) = mpsc::channel(64);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
-        tokio::spawn(forward(self.clone(), sender, now));
+        let since = since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        tokio::spawn(forward(self.clone(), sender, since));
         tokio_stream::wrappers::ReceiverStream::new(receiver)
     }
 }

@@ -5,7 +5,7 @@ mod signals;
 mod watch;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch::Sender;
 
@@ -51,6 +51,7 @@ pub async fn drive(
                 return outcome;
             }
             next = steering.watch(agent).await;
+            agent.unwatched = SystemTime::now();
         }
         let Next::Deploy(newer) = next else {
             tell_unwatched(&steering.reporter);

@@ -1,10 +1,11 @@
 //! Watching what serves: probes by the clock, exits by event. The agent never
 //! restarts the application, Docker does; it says what happened and whose fault it is.
 
+mod catch_up;
 mod engine;
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep_until};
@@ -31,6 +32,8 @@ pub(super) struct Watch {
     redactor: Redactor,
     policy: Policy,
     good: LastGood,
+    /// Since when nobody has listened.
+    unwatched: SystemTime,
     prober: Prober,
     /// Between two probes: short after a start, growing to the liveness interval.
     wait: Duration,
@@ -71,6 +74,7 @@ impl Watch {
             redactor: agent.redactor.clone(),
             policy: agent.policy,
             good,
+            unwatched: agent.unwatched,
             prober,
             wait: agent.policy.liveness,
             next: Instant::now() + agent.policy.liveness,
@@ -89,8 +93,8 @@ impl Watch {
     /// Watches for ever; without anything to watch, waits for ever.
     pub(super) async fn run(watch: Option<Self>) {
         let Some(mut watch) = watch else { return std::future::pending().await };
-        let mut events = std::pin::pin!(watch.engine.events());
-        watch.catch_up().await;
+        let mut events = std::pin::pin!(watch.engine.events(watch.unwatched));
+        watch.catch_up(&mut events).await;
         loop {
             let look = async {
                 sleep_until(watch.next).await;
@@ -106,30 +110,6 @@ impl Watch {
                     }
                 }
             }
-        }
-    }
-
-    /// What happened before the events were listened to.
-    async fn catch_up(&mut self) {
-        let container = match self.engine.inspect(&self.good.container).await {
-            Ok(Some(container)) => container,
-            Ok(None) => return self.running = false,
-            Err(error) => {
-                return tracing::warn!(%error, "the application's container cannot be inspected");
-            }
-        };
-        // The run may not have learned them: with a parameter denied, what serves is kept.
-        for secret in &container.secrets {
-            self.redactor.learn(secret);
-        }
-        self.running = container.state == State::Running;
-        let up = self.reporter.snapshot().service.state == ServiceState::Up;
-        if !up {
-            self.look_soon();
-        } else if !self.running {
-            // Between two restarts it would count as running.
-            self.stays_down = Some("Docker leaves it stopped".to_owned());
-            self.died(container.exit).await;
         }
     }
 

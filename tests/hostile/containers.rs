@@ -1,6 +1,6 @@
 //! What a Docker Engine says of containers: their output, their end, their state.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -143,7 +143,7 @@ fn first_event(answer: impl Fn() -> Answer + Send + 'static) -> String {
     });
     block_on(async {
         let engine = connect(&fake).await;
-        let mut events = std::pin::pin!(engine.events());
+        let mut events = std::pin::pin!(engine.events(SystemTime::now()));
         match tokio::time::timeout(Duration::from_secs(20), events.next()).await {
             Ok(Some(Event::Died { id, code })) => format!("asked again: {id} died with {code}"),
             Ok(other) => format!("{other:?}"),
