@@ -14,7 +14,7 @@ fn while_a_successor_is_being_proved_nothing_is_said_to_serve() {
     let world = World::new();
     let mut agent = world.start(&world.config("good", ""));
     let before = agent.wait_for_end_of_run(1);
-    agent.reload(&world.config("v2", "health: [tcp, {http: /nowhere}]\ndeadlines: { health: 6s }\n"));
+    agent.reload(&world.config("v2", "health: [tcp, {http: /nowhere}]\ndeadlines: { health: 12s }\n"));
     let status = agent.wait_for("probes of the successor", |status| {
         status["run"]["sequence"] == 2 && status["run"]["phase"] == "health"
     });

@@ -21,7 +21,7 @@ pub(super) async fn ready(
     id: &str,
     ready: Ready,
 ) -> Outcome {
-    // What ends from here on is news for the watch; until now it was the health phase's.
+    // An end from here on is the watch's to tell; until now it was the health phase's.
     agent.unwatched = SystemTime::now();
     let engine = &ready.engine;
     let settled = agent.swap(engine, id).settle(&ready.started).await;
@@ -82,6 +82,8 @@ pub(super) async fn stopped(
 ) -> Outcome {
     cut_what_runs(agent);
     let restored = restore(agent, loaded).await;
+    // What the swap did to the old application is no news.
+    agent.unwatched = SystemTime::now();
     let again = match (&restored, &stop) {
         (Ok(Some(old)), Stop::Fault(..)) if old.state != State::Running => {
             serves_again(agent, loaded, progress).await

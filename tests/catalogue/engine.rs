@@ -202,11 +202,12 @@ fn real() -> Vec<Case> {
         ready(SEAM, "stopped while the migration runs and started again", READY, |scene| {
             scene.beside(Nested::start(), &[]);
             // The first try is ended with the engine, the second one by the row.
-            let held = "trap 'exit 9' TERM; until [ -e /tmp/go ]; do sleep 0.1; done";
+            let held = "trap 'exit 9' TERM; echo held; until [ -e /tmp/go ]; do sleep 0.1; done";
             let migrate = &format!("migrate: {{ command: [sh, -c, {held:?}] }}\n");
             let config = scene.light(migrate);
             let mut agent = scene.start(&config);
-            scene.running_migration();
+            let first = scene.running_migration();
+            eventually("a trap", || scene.docker(&["logs", &first]) == "held");
             scene.engine().unwrap().stop();
             scene.engine().unwrap().resume();
             agent.wait_for("a second try", |status| {

@@ -95,7 +95,9 @@ tries: { migrate: 1 }
 ";
             let config = config(scene, held);
             let mut agent = scene.start(&config);
-            docker(&["kill", &scene.running_migration()]);
+            let migration = scene.running_migration();
+            eventually("its output", || docker(&["logs", &migration]) == "half-way");
+            docker(&["kill", &migration]);
             let status = agent.wait_for_end_of_run(1);
             ended(agent, status)
         })

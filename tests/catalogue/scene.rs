@@ -1,7 +1,7 @@
 //! The world of one row, with what must come out of it untouched.
 
 use std::ops::{Deref, DerefMut};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
 
 use serde_json::Value;
@@ -24,7 +24,8 @@ pub struct Scene {
     world: World,
     /// Containers and how they were.
     kept: Mutex<Vec<(String, String)>>,
-    stranger: String,
+    /// Image and container.
+    stranger: (String, String),
     /// An engine of the row's own; it outlives the world.
     nested: Option<Nested>,
 }
@@ -33,7 +34,7 @@ impl Scene {
     pub fn new() -> Self {
         let stranger = stranger();
         let scene = Self { world: World::new(), kept: Mutex::default(), stranger, nested: None };
-        scene.keep(&scene.stranger);
+        scene.keep(&scene.stranger.1);
         scene
     }
 
@@ -105,16 +106,13 @@ impl Scene {
     }
 }
 
-/// A container of an image without anything in it: what there is to pull needs a login.
-fn stranger() -> String {
-    const IMAGE: &str = "preview-agent-catalogue-stranger";
-    let import = format!(
-        "docker image inspect {IMAGE} >/dev/null 2>&1 || head -c 1024 /dev/zero | docker import - {IMAGE}"
-    );
-    let made = Command::new("sh").args(["-c", &import]).stdout(Stdio::null()).status().unwrap();
-    let stranger = docker(&["create", IMAGE, "true"]);
-    assert!(made.success() && !stranger.is_empty(), "no container of somebody else's");
-    stranger
+/// An image without anything in it, since what there is to pull needs a login, and a container of it.
+fn stranger() -> (String, String) {
+    let made = Command::new("sh").args(["-c", "head -c 1024 /dev/zero | docker import -"]).output().unwrap();
+    let image = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let container = docker(&["create", &image, "true"]);
+    assert!(made.status.success() && !container.is_empty(), "no container of somebody else's");
+    (image, container)
 }
 
 /// Since when it runs, or that it does not.
@@ -138,6 +136,8 @@ impl DerefMut for Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        docker(&["rm", "-fv", &self.stranger]);
+        let (image, container) = &self.stranger;
+        docker(&["rm", "-fv", container]);
+        docker(&["rmi", image]);
     }
 }
