@@ -19,7 +19,6 @@ bootstrap_tree() {
   rm -rf "$dir"/tmp/* "$dir"/var/lib/apt/lists/* "$dir"/var/cache/apt/* "$dir"/var/log/* \
     "$dir"/usr/share/{doc,man,info,locale,i18n,bash-completion} "$dir"/usr/lib/*/gconv
   find "$dir/usr/share/zoneinfo" -mindepth 1 -maxdepth 1 ! -name 'UTC' ! -name 'Etc' -exec rm -rf {} + 2>/dev/null || true
-  find "$dir" -name __pycache__ -prune -exec rm -rf {} +
 }
 
 # bootstrap_tarball: the tree as a file that survives `peers down`, still without a CA bundle.
