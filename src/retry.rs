@@ -36,6 +36,14 @@ impl Policy {
     }
 }
 
+/// How long to wait before the next look at something that comes up by itself and is
+/// cheap to look at, after having waited for it this long: so little of that time
+/// that the look which finds it up comes soon, however long it took.
+#[must_use]
+pub fn interval(waited: Duration, (least, most): (Duration, Duration)) -> Duration {
+    (waited / 32).clamp(least, most)
+}
+
 /// What a failed try asks for.
 #[derive(Debug)]
 pub enum Verdict<E> {
@@ -137,6 +145,15 @@ mod tests {
         let gave_up =
             block_on(run(impatient(), async |_| Err::<(), _>(Verdict::After((), forever)))).unwrap_err();
         assert_eq!(gave_up.attempts, 1);
+    }
+
+    #[test]
+    fn the_next_look_comes_after_a_fraction_of_the_time_waited() {
+        let seconds = Duration::from_secs;
+        let next = |waited| interval(waited, (Duration::from_millis(100), seconds(2)));
+        assert_eq!(next(Duration::ZERO), Duration::from_millis(100));
+        assert_eq!(next(seconds(16)), Duration::from_millis(500));
+        assert_eq!(next(seconds(3600)), seconds(2));
     }
 
     proptest! {

@@ -21,9 +21,11 @@ fn a_first_boot_ends_with_a_healthy_migrated_application() {
 }
 
 #[test]
-fn the_parameter_is_byte_for_byte_the_file() {
+fn the_parameter_is_byte_for_byte_the_file_and_written_seldom() {
     let world = World::new();
     world.run_once(&world.config("good", ""));
+    let writes = world.ssm.writes().len();
+    assert!((1..=8).contains(&writes), "{writes} writes for a clean deployment");
     assert_eq!(world.ssm.value("/test/status").unwrap().into_bytes(), world.status_bytes());
 }
 

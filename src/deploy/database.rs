@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Context;
 use super::phase::Stop;
@@ -54,7 +54,8 @@ impl Context<'_> {
     }
 }
 
-/// Waits until one endpoint of the database answers.
+/// Waits until one endpoint of the database answers: between two tries for up to the policy's first
+/// wait, and for longer only once much has been waited, never longer than its last.
 ///
 /// # Errors
 /// The last try's fault: unknown name, refused or timed out.
@@ -64,9 +65,12 @@ pub async fn wait(
     connect: Duration,
     mut on_try: impl FnMut(u32),
 ) -> Result<DatabaseReachable, Fault> {
-    let tried = retry::run(policy, async |attempt| {
+    let (begun, bounds) = (Instant::now(), (Duration::ZERO, policy.max));
+    let pace = retry::Policy { max: policy.first, ..policy };
+    let tried = retry::run(pace, async |attempt| {
         on_try(attempt);
-        reach(url.endpoints(), url.is_postgres(), connect).await.map_err(Verdict::Again)
+        let reached = reach(url.endpoints(), url.is_postgres(), connect).await;
+        reached.map_err(|fault| Verdict::After(fault, retry::interval(begun.elapsed(), bounds)))
     });
     match tried.await {
         Ok((reachable, _)) => Ok(reachable),

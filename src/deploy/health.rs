@@ -1,5 +1,6 @@
 //! Proving the application healthy, stage by stage, from the host as its users reach it.
 
+use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::start::Started;
 use crate::cause::innermost;
 use crate::config::{Health, Publish, Stage};
 use crate::redact::{Redactor, plain};
+use crate::retry;
 use crate::status::{Code, Fault, HealthStage, PhaseName};
 
 /// Largest body that is read of an answer; a health answer is far smaller.
@@ -69,9 +71,15 @@ impl Prober {
 
     /// Probes one stage once.
     pub async fn probe(&self, stage: &Stage) -> Probed {
+        self.probe_before(stage, None).await
+    }
+
+    /// The same, ahead of a stage that asks for this path: an answer to that
+    /// proves an open port at once, which otherwise takes [`MOMENT`].
+    async fn probe_before(&self, stage: &Stage, path: Option<&str>) -> Probed {
         let begun = Instant::now();
         let (name, result) = match stage {
-            Stage::Tcp => ("tcp".to_owned(), self.tcp().await.map(|()| None)),
+            Stage::Tcp => ("tcp".to_owned(), self.tcp(path).await.map(|()| None)),
             Stage::Http { path, json } => (path.clone(), self.http(path, json.as_ref()).await.map(Some)),
         };
         let (status, fault) = match result {
@@ -82,19 +90,38 @@ impl Prober {
         Probed { shown: HealthStage { stage: name, ok: fault.is_none(), skipped: false, status, ms }, fault }
     }
 
-    async fn tcp(&self) -> Result<(), (Option<u16>, Fault)> {
+    async fn tcp(&self, path: Option<&str>) -> Result<(), (Option<u16>, Fault)> {
         let message = match timeout(self.timeout, TcpStream::connect(self.address)).await {
-            Ok(Ok(stream)) if stays(&stream).await => return Ok(()),
-            Ok(Ok(_)) => format!("{} closes every connection: nothing listens behind it", self.address),
+            Ok(Ok(stream)) => {
+                let open = tokio::select! {
+                    open = stays(&stream) => open,
+                    () = self.answers(path) => true,
+                };
+                if open {
+                    return Ok(());
+                }
+                format!("{} closes every connection: nothing listens behind it", self.address)
+            }
             Ok(Err(error)) => format!("{}: {error}", self.address),
             Err(_) => format!("{} does not accept connections", self.address),
         };
         Err((None, Fault::new(Code::HealthTimeout, message)))
     }
 
+    /// Returns when there is any answer to this request, else never.
+    async fn answers(&self, path: Option<&str>) {
+        let Some(path) = path else { return pending().await };
+        if self.client.get(self.url(path)).send().await.is_err() {
+            pending().await
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     async fn http(&self, path: &str, json: Option<&Map<String, Value>>) -> Result<u16, (Option<u16>, Fault)> {
-        let url = format!("http://{}{path}", self.address);
-        let mut response = self.client.get(url).send().await.map_err(|error| {
+        let mut response = self.client.get(self.url(path)).send().await.map_err(|error| {
             let words = if error.is_timeout() { "no answer in time".to_owned() } else { cause(&error) };
             (None, Fault::new(Code::HealthTimeout, format!("{path}: {words}")))
         })?;
@@ -147,7 +174,7 @@ impl Context<'_> {
             });
             let ended = async {
                 // One that Docker restarts is not over when it ends.
-                if started.kept { std::future::pending().await } else { swap.exit(&started.id).await }
+                if started.kept { pending().await } else { swap.exit(&started.id).await }
             };
             tokio::select! {
                 proved = prove => match proved {
@@ -183,15 +210,18 @@ pub async fn prove(
     limit: Duration,
     mut told: impl FnMut(&[HealthStage]),
 ) -> Result<Vec<Stage>, Fault> {
-    let end = Instant::now() + limit;
+    let begun = Instant::now();
     let (stages, lenient) = stages(health);
+    let path = stages.iter().find_map(|stage| match stage {
+        Stage::Http { path, .. } => Some(path.clone()),
+        Stage::Tcp => None,
+    });
     let mut shown: Vec<HealthStage> = Vec::new();
     let mut held = Vec::new();
     let mut answered = !stages.iter().any(|stage| matches!(stage, Stage::Http { .. }));
     for stage in stages {
-        let (mut wait, longest) = policy.probe_wait;
         loop {
-            let mut probed = prober.probe(&stage).await;
+            let mut probed = prober.probe_before(&stage, path.as_deref()).await;
             let absent = lenient && probed.shown.status == Some(404);
             probed.shown.skipped = absent;
             let fault = probed.fault.filter(|_| !absent);
@@ -211,13 +241,13 @@ pub async fn prove(
                 }
                 break;
             };
-            if Instant::now() + wait >= end {
+            let wait = retry::interval(begun.elapsed(), policy.probe_wait);
+            if begun.elapsed() + wait >= limit {
                 told(&shown);
                 let message = format!("not healthy within {} s: {}", limit.as_secs(), fault.message);
                 return Err(Fault { message, ..fault });
             }
             sleep(wait).await;
-            wait = (wait * 2).min(longest);
         }
     }
     if answered {
