@@ -51,6 +51,8 @@ remapped_flags() {
     flags+=(--remap-path-prefix="$source=/rustc/$commit")
     flags+=(--remap-path-prefix="$(readlink -f "$source")=/rustc/$commit")
   fi
+  # A panic aborts: nothing unwinds, and without symbols a backtrace would only be numbers.
+  flags+=(-C "link-arg=-Wl,-T,$ROOT/packaging/no-unwind.ld")
   # zig brings musl's start files and its own C library.
   flags+=(-C link-self-contained=no)
   local IFS=$'\x1f'
