@@ -237,9 +237,9 @@ fn real() -> Vec<Case> {
             SEAM,
             "its disk is full in the midst of a pull",
             ("disk", "disk_full"),
-            "failed in image: disk_full (disk): …/acme/tasks-api:good: failed to register layer: Error processing tar file(exit status 1): write /usr/s…; nothing serves. Enlarge the volume or remove unused images (`docker system df`).",
+            "failed in image: disk_full (disk): …/acme/tasks-api:good: failed to register layer: Error processing tar file(exit status 1): write /usr/…; nothing serves. Enlarge the volume or remove unused images (`docker system df`).",
             |scene| {
-                scene.beside(Nested::with_disk(60), &[]);
+                scene.beside(Nested::with_disk(120), &[]);
                 let config = scene.light("");
                 scene.run_once(&config)
             },
