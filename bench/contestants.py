@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -16,6 +17,10 @@ from world import APP, HERE, LABEL, MADE, peer
 
 # A line of the agent's log that ends a phase.
 PHASE = re.compile(r"^(\S+Z) .*phase=(\w+) state=(\w+)(?: ms=(\d+))?", re.MULTILINE)
+
+
+# Seconds that anything may take.
+PATIENCE = 300
 
 
 @dataclass
@@ -38,15 +43,20 @@ def peak(pid):
         return 0
 
 
-def finish(process, patience=300):
+def finish(process, patience=PATIENCE):
     """Waits for the end; returns when it came and the most memory that was held."""
     most, end = 0, time.time() + patience
-    while process.poll() is None:
-        most = max(most, peak(process.pid))
-        if time.time() > end:
-            process.kill()
-            raise TimeoutError(f"{process.args} did not end")
-        time.sleep(0.01)
+    try:
+        while process.poll() is None:
+            most = max(most, peak(process.pid))
+            if time.time() > end:
+                raise TimeoutError(f"{process.args} did not end")
+            time.sleep(0.01)
+    except BaseException:
+        # With all that it has started.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
     return time.time(), most
 
 
@@ -63,15 +73,15 @@ def agent_environment(world):
     }
 
 
-def start_agent(world, *arguments):
+def start_agent(world, *arguments, config=None):
     """`agent run`, its log in the world's folder."""
     for folder in ("run", "state"):
         (world.folder / folder).mkdir(exist_ok=True)
-    config = world.folder / "config.yaml"
-    config.write_text(world.agent_config())
+    path = world.folder / "config.yaml"
+    path.write_text(config or world.agent_config())
     with open(world.folder / "agent.log", "w", encoding="utf-8") as log:
-        command = [os.environ["AGENT"], "run", *arguments, "--config", str(config)]
-        return subprocess.Popen(command, env=agent_environment(world), stdout=log, stderr=log)
+        command = [os.environ["AGENT"], "run", *arguments, "--config", str(path)]
+        return subprocess.Popen(command, env=agent_environment(world), stdout=log, stderr=log, start_new_session=True)
 
 
 def agent(world):
@@ -117,7 +127,7 @@ def baseline(world):
     }
     with Prober(world.port) as prober, open(world.folder / "baseline.log", "w", encoding="utf-8") as log:
         began = time.time()
-        process = subprocess.Popen([HERE / "user-data.sh"], env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen([HERE / "user-data.sh"], env=environment, stdout=log, stderr=log, start_new_session=True)
         ended, most = finish(process)
         if process.returncode != 0:
             raise RuntimeError((world.folder / "baseline.log").read_text())
@@ -170,11 +180,12 @@ def floor_image(world):
     """Pulled at once as often as it takes, or built where it is nowhere."""
     if world.tag == peer("SOURCE_COMMIT"):
         return floor_build(world)
+    end = time.time() + PATIENCE
     while True:
         try:
             return engine.pull(world.image, world.registry, peer("REGISTRY_USER"), peer("REGISTRY_PASSWORD"))
         except engine.Refused as refusal:
-            if "503" not in str(refusal) and "unavailable" not in str(refusal).lower():
+            if "503" not in str(refusal) or time.time() > end:
                 raise
 
 
@@ -199,10 +210,13 @@ curl -fsSL -H "Authorization: Bearer $TOKEN" -H 'User-Agent: floor' {url} | tar 
 
 def until_open(host, port):
     """Waits for a port, looking all the time."""
+    end = time.time() + PATIENCE
     while True:
         try:
             return socket.create_connection((host, port), timeout=1).close()
         except OSError:
+            if time.time() > end:
+                raise
             time.sleep(0.005)
 
 

@@ -14,6 +14,7 @@ class Connection(http.client.HTTPConnection):
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(300)
         self.sock.connect(SOCKET)
 
 

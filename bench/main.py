@@ -4,9 +4,10 @@ Started by scripts/bench, which sets the world up.
 """
 
 import argparse
+import itertools
 import json
 import os
-import random
+import socket
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ import engine
 import report
 import tarball
 from contestants import CONTESTANTS, raw_restart
-from world import LABEL, Trouble, World, cache, clean, peer, psql
+from world import LABEL, Trouble, World, cache, clean, peer, psql, run
 
 # Each chain is one world: what comes second finds what the first one left.
 CHAINS = [["a", "e", "f"], ["b"], ["c"], ["d"]]
@@ -25,8 +26,6 @@ LATE = 8
 
 def free_port():
     """Some port that nobody listens on."""
-    import socket
-
     with socket.socket() as found:
         found.bind(("", 0))
         return found.getsockname()[1]
@@ -37,24 +36,25 @@ def say(text):
     print(f"==> {text}", file=sys.stderr, flush=True)
 
 
-def new_world(scenario, folder):
-    """The world that a chain begins with, and what is wrong with it."""
-    world = World(folder, free_port(), peer("REGISTRY"), int(peer("POSTGRES_PORT")))
+def new_world(scenario, folder, ports):
+    """The world that a chain begins with, and what is wrong with it. The ports stay the same, so that what
+    one contestant has pulled is known by name when the next one must not find it."""
+    app, database, registry = ports
+    world = World(folder, app, peer("REGISTRY"), int(peer("POSTGRES_PORT")))
     if scenario == "b":
-        world.db_port = free_port()
+        world.db_port = database
         host = peer("POSTGRES_HOST")
         return world, lambda: Trouble("late", LATE, f"{host}:{world.db_port}", f"{host}:{peer('POSTGRES_PORT')}")
     if scenario == "c":
         world.tag = peer("SOURCE_COMMIT")
     if scenario == "d":
-        world.registry = f"127.0.0.1:{free_port()}"
+        world.registry = f"127.0.0.1:{registry}"
         return world, lambda: Trouble("refuse", 2, world.registry, peer("REGISTRY"))
     return world, None
 
 
-def play(chain, name, folder):
+def play(chain, name, world, trouble):
     """One contestant through one chain; its results by scenario."""
-    world, trouble = new_world(chain[0], folder)
     clean(world)
     results = {}
     running = trouble() if trouble else None
@@ -71,7 +71,14 @@ def play(chain, name, folder):
     for scenario, result in results.items():
         if scenario != "raw":
             say(f"  {scenario} {name}: ready after {result.ready:.2f} s")
-    return world, results
+    return results
+
+
+def nobody_else():
+    """Images that a container uses cannot be taken away, and are no pull."""
+    used = run("docker", "ps", "-a", "--format", "{{.Image}} {{.Names}}").splitlines()
+    if others := [line for line in used if line.startswith(peer("REGISTRY") + "/")]:
+        sys.exit(f"error: containers of the same images are in the way (scripts/demo down?): {others}")
 
 
 def main():
@@ -86,26 +93,31 @@ def main():
     folder = bench / "world"
     cache("build_cache >before; : >after")
     rounds = []
-    chains = [chain for chain in CHAINS if chain[0] in options.only]
-    world = None
+    chains = [chain for chain in CHAINS if set(chain) & set(options.only)]
+    ports = [free_port() for _ in range(3)]
+    orders = list(itertools.permutations(CONTESTANTS))
+    world, _ = new_world("a", folder, ports)
+    clean(world)
+    nobody_else()
     try:
         for number in range(options.rounds):
             say(f"round {number + 1} of {options.rounds}, {time.time() - began:.0f} s so far")
             rounds.append({})
             for chain in chains:
                 # Nobody always comes first, or after the same one.
-                for name in random.Random(number).sample(list(CONTESTANTS), len(CONTESTANTS)):
-                    world, results = play(chain, name, folder)
+                for name in orders[number % len(orders)]:
+                    world, trouble = new_world(chain[0], folder, ports)
+                    results = play(chain, name, world, trouble)
                     for scenario, result in results.items():
                         rounds[-1].setdefault(scenario, {})[name] = result if scenario == "raw" else vars(result)
         say("what the agent costs")
-        world, _ = new_world("a", folder)
+        world, _ = new_world("a", folder, ports)
         clean(world)
         costs = cost.measure(world, options.idle)
     finally:
-        if world:
-            clean(world)
-            psql("DROP DATABASE IF EXISTS bench WITH (FORCE)")
+        clean(world)
+        cache("remove_build_cache after")
+        psql("DROP DATABASE IF EXISTS bench WITH (FORCE)")
     found = {"rounds": rounds, "costs": costs}
     if "TARBALL" in os.environ:
         say("the tarball's way")

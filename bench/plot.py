@@ -3,7 +3,7 @@
 import statistics
 
 COLOURS = {
-    "resolve": "#9467bd", "image": "#1f77b4", "database": "#ff7f0e", "jobs": "#e377c2", "migrate": "#2ca02c",
+    "resolve": "#9467bd", "image": "#1f77b4", "database": "#ff7f0e", "migrate": "#2ca02c",
     "start": "#d62728", "health": "#8c564b",
 }  # fmt: skip
 OTHER = "#c7c7c7"

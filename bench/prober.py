@@ -10,8 +10,8 @@ PERIOD = 0.02
 class Prober:
     """Asks from the beginning of a `with` to its end."""
 
-    def __init__(self, port, path="/docs"):
-        self.port, self.path = port, path
+    def __init__(self, port):
+        self.port = port
         self.answers = []
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.probe)
@@ -28,7 +28,7 @@ class Prober:
         """Whether /docs is there."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
-            connection.request("GET", self.path)
+            connection.request("GET", "/docs")
             answer = connection.getresponse()
             answer.read()
             return answer.status == 200
@@ -43,7 +43,6 @@ class Prober:
             good, now = self.answers_now(), time.time()
             if not self.answers or self.answers[-1][1] != good:
                 self.answers.append((now, good))
-            self.last = now
             self.ended.wait(PERIOD)
 
     def first_answer(self, since):
@@ -53,7 +52,7 @@ class Prober:
     def wait_for_answer(self, after=0, patience=120):
         """Returns when it answers, after so many changes."""
         end = time.time() + patience
-        while not any(good for _, good in self.answers[after:]):
+        while not (self.answers[after:] and self.answers[-1][1]):
             if time.time() > end:
                 raise TimeoutError("the application never answered")
             time.sleep(0.002)
@@ -62,4 +61,4 @@ class Prober:
         """From the first probe that failed to the first that held again, in seconds."""
         lost = [at for (at, good), (_, before) in zip(self.answers[1:], self.answers) if before and not good]
         back = [at for at, good in self.answers if good and lost and at > lost[0]]
-        return back[-1] - lost[0] if back else 0.0
+        return back[-1] - lost[0] if lost else 0.0

@@ -1,6 +1,7 @@
 """The results as a page: ratios first, medians with their spread, and the machine they are from."""
 
 import os
+import platform
 import statistics
 import subprocess
 from pathlib import Path
@@ -81,6 +82,8 @@ def aims(found):
     peak = max(played[scenario]["agent"]["peak_kib"] for played in rounds for scenario in played if scenario != "raw")
     line("resident while it watches at most 10 MB", f"{watching['resident_kib'] * 1.024e-3:.1f} MB", watching["resident_kib"] * 1024 <= 10e6)
     line("peak in every scenario at most 25 MB", f"{peak * 1.024e-3:.1f} MB", peak * 1024 <= 25e6)
+    big = costs["big_build_kib"]
+    line("the same while building from a tarball of 200 MB", f"{big * 1.024e-3:.1f} MB", big * 1024 <= 25e6)
     line("at most 0.1 % of one core while it watches", f"{watching['cpu'] * 100:.3f} % over {watching['seconds']:.0f} s", watching["cpu"] <= 0.001)
     line("at most 20 wake-ups a second", f"{watching['wakeups']:.1f}", watching["wakeups"] <= 20)
     return lines
@@ -101,7 +104,7 @@ def archives(found):
 
 def machine():
     """What it was measured on."""
-    cpu = next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine())
     memory = int(Path("/proc/meminfo").read_text().split()[1]) / 2**20
     engine = subprocess.run(["docker", "version", "-f", "{{.Server.Version}}"], capture_output=True, text=True, check=True).stdout.strip()
     driver = subprocess.run(["docker", "info", "-f", "{{.Driver}}"], capture_output=True, text=True, check=True).stdout.strip()

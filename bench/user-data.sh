@@ -7,7 +7,7 @@
 # 5 tries 5 s apart, a look each 2 s at the database and each second at /docs, BuildKit for the build,
 # curl that fails on an error status, one container under a fixed name that is replaced.
 #
-# Left out on both sides: installing Docker. `docker run` stands in for Compose, which is slower.
+# Left out on both sides: installing Docker. `docker run` stands in for Compose.
 # Settings come from the environment, as the workflow writes them into the script.
 set -uo pipefail
 
@@ -42,6 +42,11 @@ migrate() {
   return 1
 }
 
+# As `docker compose up -d` does: what runs already is left alone.
+unchanged() {
+  [[ $(docker inspect -f '{{.State.Running}} {{.Image}}' "$NAME" 2>/dev/null) == "true $(docker inspect -f '{{.Id}}' "$IMAGE")" ]]
+}
+
 read -ra labels <<<"$CONTAINER_LABELS"
 mark begin
 until docker info >/dev/null 2>&1; do sleep 1; done
@@ -53,9 +58,11 @@ until (: >"/dev/tcp/$DB_HOST/$DB_PORT") 2>/dev/null; do sleep 2; done
 mark migrate
 migrate || exit 1
 mark start
-docker stop "$NAME" >/dev/null 2>&1 && docker rm "$NAME"
-docker run -d --name "$NAME" --restart unless-stopped --env-file "$ENV_FILE" "${labels[@]}" \
-  -p "$PORT:8000" "$IMAGE" || exit 1
+if ! unchanged; then
+  docker stop "$NAME" >/dev/null 2>&1 && docker rm "$NAME"
+  docker run -d --name "$NAME" --restart unless-stopped --env-file "$ENV_FILE" "${labels[@]}" \
+    -p "$PORT:8000" "$IMAGE" || exit 1
+fi
 mark health
 until curl -fsS -o /dev/null "http://127.0.0.1:$PORT/docs" 2>/dev/null; do sleep 1; done
 mark ready

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,9 +127,8 @@ class Trouble:
     def __init__(self, kind, number, listen, target):
         self.process = subprocess.Popen([sys.executable, HERE / "troubles.py", kind, str(number), listen, target], stdout=subprocess.PIPE, text=True)
         # Late is when it begins, the other one has to be there.
-        if kind != "late":
-            self.process.stdout.readline()
-        self.began = time.time()
+        if kind != "late" and not self.process.stdout.readline():
+            sys.exit(f"error: nobody listens on {listen}")
 
     def end(self):
         """It goes."""
