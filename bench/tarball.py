@@ -10,7 +10,7 @@ from pathlib import Path
 
 # Name: files, and bytes of each.
 SHAPES = {"many small files": (25_000, 8 << 10), "few large files": (4, 50 << 20)}
-ROUNDS = 5
+ROUNDS = 3
 
 
 def text(source, size):
@@ -25,7 +25,7 @@ def archive(path, count, size):
     if path.exists():
         return
     source = random.Random(size)
-    chunk = text(source, min(size, 1 << 20))
+    pool = text(source, 16 << 20) * 4
     with tarfile.open(f"{path}.part", "w:gz", compresslevel=6) as tar:
 
         def add(name, content):
@@ -35,9 +35,8 @@ def archive(path, count, size):
 
         add("Dockerfile", b"FROM scratch\n")
         for number in range(count):
-            turn = source.randrange(len(chunk))
-            content = (chunk[turn:] + chunk[:turn]) * (size // len(chunk))
-            add(f"folder{number // 100}/file{number}.txt", content)
+            turn = source.randrange(len(pool) - size)
+            add(f"folder{number // 100}/file{number}.txt", pool[turn : turn + size])
     Path(f"{path}.part").rename(path)
 
 
