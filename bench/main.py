@@ -40,7 +40,7 @@ def new_world(scenario, folder, ports):
     """The world that a chain begins with, and what is wrong with it. The ports stay the same, so that what
     one contestant has pulled is known by name when the next one must not find it."""
     app, database, registry = ports
-    world = World(folder, app, peer("REGISTRY"), int(peer("POSTGRES_PORT")))
+    world = World(folder, app, peer("REGISTRY"), int(peer("POSTGRES_PORT")), f"127.0.0.1:{registry}")
     if scenario == "b":
         world.db_port = database
         host = peer("POSTGRES_HOST")
@@ -48,7 +48,7 @@ def new_world(scenario, folder, ports):
     if scenario == "c":
         world.tag = peer("SOURCE_COMMIT")
     if scenario == "d":
-        world.registry = f"127.0.0.1:{registry}"
+        world.registry = world.stand_in
         return world, lambda: Trouble("refuse", 2, world.registry, peer("REGISTRY"))
     return world, None
 

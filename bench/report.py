@@ -50,6 +50,22 @@ def deployments(rounds):
     return lines
 
 
+def without_pull(result):
+    """Seconds but for the engine's pull, which is the same work for everybody and varies the most."""
+    spans = result["spans"]
+    pull = next((end - begin for (name, begin), (_, end) in zip(spans, spans[1:]) if name == "image"), 0)
+    return result["ready"] - pull
+
+
+def pulls(rounds):
+    """What is left of (a) when the engine's pull is taken out."""
+    rest = {name: [without_pull(played["a"][name]) for played in rounds] for name in ("agent", "baseline", "floor")}
+    pull = [played["a"][name]["ready"] - without_pull(played["a"][name]) for played in rounds for name in rest]
+    excess = [(a - f) / (b - f) for a, b, f in zip(*rest.values())]
+    told = ", ".join(f"{name} {spread(times, ' s')}" for name, times in rest.items())
+    return f"In (a) the engine's pull alone takes {spread(pull, ' s')}, whoever asks for it. Without it: {told}; the excess is {spread(excess)} of the baseline's."
+
+
 def aims(found):
     """What was aimed at, and what came."""
     rounds, costs = found["rounds"], found["costs"]
@@ -129,6 +145,7 @@ def page(found):
             "",
             f"Until somebody who asks every 20 ms gets the first answer, agent / baseline: {answered}.",
             "",
+            *([pulls(rounds), ""] if "a" in rounds[0] else []),
             *aims(found),
             "",
             *(archives(found["tarball"]) if "tarball" in found else []),

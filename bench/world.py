@@ -29,6 +29,8 @@ class World:
     port: int
     registry: str
     db_port: int
+    # What stands before the registry in one scenario: images that came through it have its name.
+    stand_in: str
     tag: str = "good"
 
     @property
@@ -108,7 +110,7 @@ def clean(world, images=True):
         run("docker", "network", "rm", *networks)
     if images:
         listed = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
-        ours = {line.split()[1] for line in listed if line.startswith((f"{world.registry}/", f"{peer('REGISTRY')}/"))}
+        ours = {line.split()[1] for line in listed if line.startswith((f"{world.stand_in}/", f"{peer('REGISTRY')}/"))}
         ours |= set(run("docker", "images", "-q", "--filter", f"label={world.scope}").split())
         if ours:
             run("docker", "rmi", "-f", *ours)
