@@ -43,9 +43,9 @@ def peak(pid):
         return 0
 
 
-def finish(process, patience=PATIENCE):
+def finish(process):
     """Waits for the end; returns when it came and the most memory that was held."""
-    most, end = 0, time.time() + patience
+    most, end = 0, time.time() + PATIENCE
     try:
         while process.poll() is None:
             most = max(most, peak(process.pid))

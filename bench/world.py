@@ -100,7 +100,7 @@ def cache(function):
     run("bash", "-c", f'. "{ROOT}/scripts/lib/common.sh"; . "{ROOT}/scripts/lib/build-cache.sh"; cd "$0"; {function}', os.environ["BENCH"])
 
 
-def clean(world, images=True):
+def clean(world):
     """Removes all that a contestant has made, so that the next one finds nothing."""
     for label in (MADE, world.scope):
         for container in engine.containers(label):
@@ -108,13 +108,12 @@ def clean(world, images=True):
     networks = run("docker", "network", "ls", "-q", "--filter", f"label={world.scope}").split()
     if networks:
         run("docker", "network", "rm", *networks)
-    if images:
-        listed = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
-        ours = {line.split()[1] for line in listed if line.startswith((f"{world.stand_in}/", f"{peer('REGISTRY')}/"))}
-        ours |= set(run("docker", "images", "-q", "--filter", f"label={world.scope}").split())
-        if ours:
-            run("docker", "rmi", "-f", *ours)
-        cache("note_build_cache before after; remove_build_cache after regular")
+    listed = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
+    ours = {line.split()[1] for line in listed if line.startswith((f"{world.stand_in}/", f"{peer('REGISTRY')}/"))}
+    ours |= set(run("docker", "images", "-q", "--filter", f"label={world.scope}").split())
+    if ours:
+        run("docker", "rmi", "-f", *ours)
+    cache("note_build_cache before after; remove_build_cache after regular")
     run("rm", "-rf", str(world.folder))
     world.folder.mkdir(parents=True)
     for statement in ("DROP DATABASE IF EXISTS bench WITH (FORCE)", "CREATE DATABASE bench"):
