@@ -60,7 +60,7 @@ impl Default for Policy {
             grace: seconds(30),
             unproven_grace: seconds(2),
             probe: seconds(5),
-            probe_wait: (Duration::from_millis(100), seconds(2)),
+            probe_wait: (Duration::from_millis(50), seconds(2)),
             liveness: seconds(10),
             misses: 3,
             heartbeat: HEARTBEAT,

@@ -102,6 +102,7 @@ impl Stage {
         let nonce = format!("{:032x}", fastrand::u128(..));
         let files: Vec<_> = files.iter().copied().chain([("nonce", nonce.as_str())]).collect();
         let Variant { repository, tag, manifest, config, layer } = variant::push(APP, "good", &files);
+        self.proxy.label(&manifest, called);
         self.proxy.label(&config, &format!("config.{called}"));
         self.proxy.label(&layer, &format!("layer.{called}"));
         let image = format!("{}/{repository}:{tag}", self.registry);

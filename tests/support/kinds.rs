@@ -199,16 +199,19 @@ pub fn github_files(_: &Labels, _: &Method, _: &Uri, _: &HeaderMap, _: &[u8]) ->
     Some(Kind::poll("github.archive").streamed(Nature::Stream))
 }
 
-/// A request of the engine's to the registry. Of the blobs only those count that were labelled:
-/// the others may be on this host, or not.
+/// A request of the engine's to the registry. What is asked for by its digest counts only if that was
+/// labelled: the rest the engine may have kept from before, or not.
 pub fn registry(labels: &Labels, method: &Method, uri: &Uri, _: &HeaderMap, _: &[u8]) -> Option<Kind> {
     let verb = method.as_str().to_lowercase();
     let parts: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
     match parts.as_slice() {
         ["v2"] => Some(Kind::poll("registry.ping")),
-        ["v2", .., repository, "manifests", reference] => {
-            let by = if reference.contains(':') { "by-digest" } else { "by-tag" };
-            Some(Kind::poll(format!("registry.{verb}.manifest.{repository}.{by}")))
+        ["v2", .., "manifests", digest] if digest.contains(':') => {
+            let label = labels.labels.get(*digest)?;
+            Some(Kind::poll(format!("registry.{verb}.manifest.{label}")))
+        }
+        ["v2", .., repository, "manifests", _] => {
+            Some(Kind::poll(format!("registry.{verb}.manifest.{repository}.by-tag")))
         }
         ["v2", .., "blobs", digest] => {
             let label = labels.labels.get(*digest)?;
