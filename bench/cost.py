@@ -2,17 +2,13 @@
 
 import os
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
-from contestants import agent_environment, finish, start_agent
-from world import ROOT, clean, peer, run
+import large
+from contestants import agent_environment, start_agent
 
 RUNS = 200
-BIG = 200_000_000
-# Where the stand-in for GitHub looks.
-BIG_REPOSITORY = ROOT / ".cache/peers/source/acme/big.git"
 
 
 def whole_process(arguments, environment):
@@ -65,41 +61,6 @@ def supervising(world, seconds):
     }
 
 
-def big_source():
-    """A repository with 200 MB that do not compress; its commit."""
-    run("rm", "-rf", str(BIG_REPOSITORY))
-    git = ["git", f"--git-dir={BIG_REPOSITORY}"]
-    run("git", "init", "-q", "--bare", str(BIG_REPOSITORY))
-    names = [(run(*git, "hash-object", "-w", "--stdin", input="FROM scratch\nCOPY . /\n").strip(), "Dockerfile")]
-    with tempfile.NamedTemporaryFile() as big:
-        big.write(os.urandom(BIG))
-        big.flush()
-        names.append((run(*git, "hash-object", "-w", big.name).strip(), "big"))
-    listing = "".join(f"100644 blob {blob}\t{name}\n" for blob, name in names)
-    tree = run(*git, "mktree", input=listing).strip()
-    author = {f"GIT_{who}_{what}": "bench@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    return run(*git, "commit-tree", "-m", "big", tree, env={**os.environ, **author}).strip()
-
-
-def big_build(world):
-    """The most memory that is held while an image is built from a big tarball, in KiB. What comes out
-    has nothing to start, so that the run fails after that."""
-    clean(world)
-    commit = big_source()
-    config = world.agent_config().replace("acme/tasks-api", "acme/big").replace(peer("SOURCE_COMMIT"), commit)
-    head, _, rest = config.partition("database:")
-    config = f"{head}database: off\nmigrate: off\n{rest[rest.index('app:'):]}"
-    process = start_agent(world, "--once", config=config)
-    try:
-        _, peak = finish(process)
-    finally:
-        run("rm", "-rf", str(BIG_REPOSITORY))
-    log = (world.folder / "agent.log").read_text()
-    if "image: done" not in log:
-        raise RuntimeError(log)
-    return peak
-
-
 def until_ready(world, process):
     """Waits for the end of the run."""
     log, end = world.folder / "agent.log", time.time() + 120
@@ -117,7 +78,7 @@ def measure(world, seconds):
     times = {name: whole_process(command, environment) for name, command in commands.items()}
     return {
         "bytes": os.stat(agent).st_size,
-        "big_build_kib": big_build(world),
+        "large_kib": {"a tarball of 200 MB": large.build(world), "an image of 1 GiB": large.pull(world)},
         "supervising": idle,
         "milliseconds": {name: [statistics.median(taken), min(taken), max(taken)] for name, taken in times.items()},
     }

@@ -48,13 +48,14 @@ def pull(image, registry, user, password):
             raise Refused(error)
 
 
-def create(name, image, env, labels, command=None, publish=None):
+def create(name, image, env, labels, network, command=None, publish=None):
     """A container; returns its id."""
-    spec = {"Image": image, "Env": env, "Labels": labels}
+    host = {"NetworkMode": network}
+    spec = {"Image": image, "Env": env, "Labels": labels, "HostConfig": host}
     if command:
         spec["Cmd"] = command
     if publish:
-        spec["HostConfig"] = {"PortBindings": {"8000/tcp": [{"HostPort": str(publish)}]}}
+        host["PortBindings"] = {"8000/tcp": [{"HostPort": str(publish)}]}
     return ask("POST", "/containers/create", spec, name=name)["Id"]
 
 

@@ -95,7 +95,7 @@ def main():
     rounds = []
     chains = [chain for chain in CHAINS if set(chain) & set(options.only)]
     ports = [free_port() for _ in range(3)]
-    orders = list(itertools.permutations(CONTESTANTS))
+    orders = list(itertools.permutations(["agent", "baseline", "floor"]))
     world, _ = new_world("a", folder, ports)
     clean(world)
     nobody_else()
@@ -105,9 +105,12 @@ def main():
             rounds.append({})
             for chain in chains:
                 # Nobody always comes first, or after the same one.
-                for name in orders[number % len(orders)]:
+                names = list(orders[number % len(orders)])
+                if "a" in chain:
+                    names.insert(number % 4, "networked")
+                for name in names:
                     world, trouble = new_world(chain[0], folder, ports)
-                    results = play(chain, name, world, trouble)
+                    results = play(chain[:1] if name == "networked" else chain, name, world, trouble)
                     for scenario, result in results.items():
                         rounds[-1].setdefault(scenario, {})[name] = result if scenario == "raw" else vars(result)
         say("what the agent costs")

@@ -105,9 +105,9 @@ def clean(world):
     for label in (MADE, world.scope):
         for container in engine.containers(label):
             engine.remove(container)
-    networks = run("docker", "network", "ls", "-q", "--filter", f"label={world.scope}").split()
-    if networks:
-        run("docker", "network", "rm", *networks)
+        networks = run("docker", "network", "ls", "-q", "--filter", f"label={label}").split()
+        if networks:
+            run("docker", "network", "rm", *networks)
     listed = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
     ours = {line.split()[1] for line in listed if line.startswith((f"{world.stand_in}/", f"{peer('REGISTRY')}/"))}
     ours |= set(run("docker", "images", "-q", "--filter", f"label={world.scope}").split())
