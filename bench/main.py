@@ -53,6 +53,20 @@ def new_world(scenario, folder, ports):
     return world, None
 
 
+def scenarios(text):
+    """Letters of scenarios, at least one."""
+    if not text or set(text) - set("abcdef"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not some of the letters a to f")
+    return text
+
+
+def positive(text):
+    """A number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
 def play(chain, name, world, trouble):
     """One contestant through one chain; its results by scenario."""
     clean(world)
@@ -84,9 +98,9 @@ def nobody_else():
 def main():
     """All rounds, then the costs, then the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="abcdef", help="scenarios, by letter")
-    parser.add_argument("--idle", type=int, default=60, help="seconds over which an idle agent is watched")
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--only", type=scenarios, default="abcdef", help="scenarios, by letter")
+    parser.add_argument("--idle", type=positive, default=60, help="seconds over which an idle agent is watched")
     parser.add_argument("--page", type=Path, help="the page that takes the results")
     options = parser.parse_args()
     bench, began = Path(os.environ["BENCH"]), time.time()
