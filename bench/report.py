@@ -64,7 +64,7 @@ def pulls(rounds):
     excess = [(a - f) / (b - f) for a, b, f, _ in zip(*rest.values())]
     told = ", ".join(f"{name} {spread(rest[name], ' s')}" for name in ("agent", "baseline", "floor"))
     return (
-        f"In (a) the engine's pull alone takes {spread(pull, ' s')}, whoever asks for it. Without it: {told}; the excess is {spread(excess)} "
+        f"In (a) the image phase, nearly all of it the engine's pull, takes {spread(pull, ' s')}. Without it: {told}; the excess is {spread(excess)} "
         f"of the baseline's. The floor with its containers on a network of their own, as the agent's are: {spread(rest['networked'], ' s')}."
     )
 
