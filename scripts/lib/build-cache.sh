@@ -2,11 +2,12 @@
 # What BuildKit keeps of our builds. Its records hold on to layers, and a pull of an image whose
 # layers are there proves nothing.
 
-# build_cache: every record's id and type, sorted. The engine answers one such question at a time.
+# build_cache: every record's id and type, sorted, without the mark (*) of one that a build uses right
+# now. The engine answers one such question at a time.
 build_cache() {
   local try
   for try in {1..20}; do
-    docker system df -v --format '{{range .BuildCache}}{{println .ID .CacheType}}{{end}}' | sort && return
+    docker system df -v --format '{{range .BuildCache}}{{println .ID .CacheType}}{{end}}' | tr -d '*' | sort && return
     ((try == 20)) || sleep 1
   done
   die "docker system df does not answer"
