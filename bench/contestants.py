@@ -13,7 +13,7 @@ from datetime import datetime
 
 import engine
 from prober import Prober
-from world import APP, HERE, LABEL, MADE, peer, run
+from world import APP, HERE, LABEL, MADE, peer
 
 # A line of the agent's log that ends a phase.
 PHASE = re.compile(r"^(\S+Z) .*phase=(\w+) state=(\w+)(?: ms=(\d+))?", re.MULTILINE)
@@ -124,6 +124,7 @@ def baseline(world):
         "NAME": APP,
         "CONTAINER_LABELS": f"--label={MADE}",
         "PORT": str(world.port),
+        "TMPDIR": str(world.folder),
     }
     with Prober(world.port) as prober, open(world.folder / "baseline.log", "w", encoding="utf-8") as log:
         began = time.time()
@@ -136,13 +137,7 @@ def baseline(world):
     return Result(ended - began, prober.first_answer(began), prober.downtime(), spans, most)
 
 
-def networked(world):
-    """The floor, with its containers on a network of their own, as the agent's are."""
-    run("docker", "network", "create", "--label", MADE, APP)
-    return floor(world, APP)
-
-
-def floor(world, network="default"):
+def floor(world):
     """The same work with nothing around it: no waiting, no look before, no report."""
     with Prober(world.port) as prober:
         began = time.time()
@@ -162,13 +157,13 @@ def floor(world, network="default"):
             mark("database")
             until_open(peer("POSTGRES_HOST"), world.db_port)
             mark("migrate")
-            migration = engine.create(f"{APP}-migrate", world.image, world.environment(), {MADE: "1"}, network, ["alembic", "upgrade", "head"])
+            migration = engine.create(f"{APP}-migrate", world.image, world.environment(), {MADE: "1"}, "default", ["alembic", "upgrade", "head"])
             engine.start(migration)
             if code := engine.wait(migration):
                 raise RuntimeError(f"alembic ended with {code}")
             old.append(migration)
             mark("start")
-            new = engine.create(f"{APP}-{world.tag}", world.image, world.environment(), {MADE: "1", LABEL: "1"}, network, publish=world.port)
+            new = engine.create(f"{APP}-{world.tag}", world.image, world.environment(), {MADE: "1", LABEL: "1"}, "default", publish=world.port)
             for container in served:
                 engine.stop(container)
             stopped = len(prober.answers)
@@ -237,4 +232,4 @@ def raw_restart(world, container):
     return prober.downtime()
 
 
-CONTESTANTS = {"agent": agent, "baseline": baseline, "floor": floor, "networked": networked}
+CONTESTANTS = {"agent": agent, "baseline": baseline, "floor": floor}

@@ -3,9 +3,10 @@
 import os
 import statistics
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
-import large
+import network
 from contestants import agent_environment, start_agent
 
 RUNS = 200
@@ -18,8 +19,10 @@ def whole_process(arguments, environment):
     for _ in range(RUNS):
         began = time.perf_counter()
         pid = os.posix_spawn(arguments[0], arguments, environment, file_actions=silent)
-        os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)
         times.append((time.perf_counter() - began) * 1000)
+        if code := os.waitstatus_to_exitcode(status):
+            raise RuntimeError(f"{' '.join(arguments)} ended with {code}")
     return times
 
 
@@ -39,19 +42,25 @@ def memory(pid):
     return [int(fields[name].split()[0]) for name in ("VmRSS", "VmHWM")]
 
 
-def supervising(world, seconds):
-    """An agent that watches an application: wake-ups, processor and memory."""
+@contextmanager
+def watching(world):
+    """An agent that has deployed an application and watches it."""
     process = start_agent(world)
     try:
         until_ready(world, process)
-        time.sleep(5)
-        before, at = threads(process.pid), time.time()
-        time.sleep(seconds)
-        after, took = threads(process.pid), time.time() - at
-        resident, peak = memory(process.pid)
+        yield process
     finally:
         process.terminate()
         process.wait()
+
+
+def supervising(process, seconds):
+    """What it takes for that: wake-ups, processor and memory."""
+    time.sleep(5)
+    before, at = threads(process.pid), time.time()
+    time.sleep(seconds)
+    after, took = threads(process.pid), time.time() - at
+    resident, peak = memory(process.pid)
     return {
         "seconds": took,
         "wakeups": (after[0] - before[0]) / took,
@@ -72,13 +81,14 @@ def until_ready(world, process):
 
 def measure(world, seconds):
     """All of it, beside one application that the agent has deployed."""
-    idle = supervising(world, seconds)
     agent, environment = os.environ["AGENT"], agent_environment(world)
     commands = {"true": ["/bin/true"], "version": [agent, "--version"], "status": [agent, "status"]}
-    times = {name: whole_process(command, environment) for name, command in commands.items()}
+    with watching(world) as process:
+        idle = supervising(process, seconds)
+        times = {name: whole_process(command, environment) for name, command in commands.items()}
     return {
         "bytes": os.stat(agent).st_size,
-        "large_kib": {"a tarball of 200 MB": large.build(world), "an image of 1 GiB": large.pull(world)},
+        "network": network.measure(world.image),
         "supervising": idle,
         "milliseconds": {name: [statistics.median(taken), min(taken), max(taken)] for name, taken in times.items()},
     }

@@ -3,10 +3,10 @@
 Started by scripts/bench, which sets the world up.
 """
 
-import argparse
 import itertools
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -14,14 +14,17 @@ from pathlib import Path
 
 import cost
 import engine
+import large
+import options
 import report
 import tarball
 from contestants import CONTESTANTS, raw_restart
-from world import LABEL, Trouble, World, cache, clean, peer, psql, run
+from world import LABEL, ROOT, Trouble, World, cache, clean, others, peer, psql
 
 # Each chain is one world: what comes second finds what the first one left.
 CHAINS = [["a", "e", "f"], ["b"], ["c"], ["d"]]
 LATE = 8
+ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def free_port():
@@ -53,20 +56,6 @@ def new_world(scenario, folder, ports):
     return world, None
 
 
-def scenarios(text):
-    """Letters of scenarios, at least one."""
-    if not text or set(text) - set("abcdef"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not some of the letters a to f")
-    return text
-
-
-def positive(text):
-    """A number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
-    return int(text)
-
-
 def play(chain, name, world, trouble):
     """One contestant through one chain; its results by scenario."""
     clean(world)
@@ -77,71 +66,82 @@ def play(chain, name, world, trouble):
             if scenario == "f":
                 world.tag = "v2"
             results[scenario] = CONTESTANTS[name](world)
+            say(f"  {scenario} {name}: ready after {results[scenario].ready:.2f} s")
             if name == "floor" and scenario == "f":
                 results["raw"] = raw_restart(world, engine.containers(LABEL)[0])
     finally:
         if running:
             running.end()
-    for scenario, result in results.items():
-        if scenario != "raw":
-            say(f"  {scenario} {name}: ready after {result.ready:.2f} s")
     return results
 
 
-def nobody_else():
-    """Images that a container uses cannot be taken away, and are no pull."""
-    used = run("docker", "ps", "-a", "--format", "{{.Image}} {{.Names}}").splitlines()
-    if others := [line for line in used if line.startswith(peer("REGISTRY") + "/")]:
-        sys.exit(f"error: containers of the same images are in the way (scripts/demo down?): {others}")
+def play_round(number, chains, folder, ports):
+    """Every contestant through every chain: its results by scenario and name."""
+    # Nobody always comes first, or after the same one.
+    orders = list(itertools.permutations(CONTESTANTS))
+    played = {}
+    for chain in chains:
+        for name in orders[number % len(orders)]:
+            world, trouble = new_world(chain[0], folder, ports)
+            for scenario, result in play(chain, name, world, trouble).items():
+                played.setdefault(scenario, {})[name] = result if scenario == "raw" else vars(result)
+    return played
 
 
-def main():
-    """All rounds, then the costs, then the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=positive, default=5)
-    parser.add_argument("--only", type=scenarios, default="abcdef", help="scenarios, by letter")
-    parser.add_argument("--idle", type=positive, default=60, help="seconds over which an idle agent is watched")
-    parser.add_argument("--page", type=Path, help="the page that takes the results")
-    options = parser.parse_args()
-    bench, began = Path(os.environ["BENCH"]), time.time()
-    folder = bench / "world"
-    cache("build_cache >before; : >after")
-    rounds = []
-    chains = [chain for chain in CHAINS if set(chain) & set(options.only)]
+def measure(chosen, bench):
+    """All rounds, then the costs; what came so far is kept after each round."""
+    began, folder = time.time(), bench / "world"
     ports = [free_port() for _ in range(3)]
-    orders = list(itertools.permutations(["agent", "baseline", "floor"]))
     world, _ = new_world("a", folder, ports)
+    if found := others(world):
+        sys.exit(f"error: containers in the way, end what made them first (scripts/demo down?): {', '.join(found)}")
+    cache("build_cache >before; : >after")
     clean(world)
-    nobody_else()
+    chains = [chain for chain in CHAINS if set(chain) & set(chosen.only)]
+    found = {"rounds": []}
     try:
-        for number in range(options.rounds):
-            say(f"round {number + 1} of {options.rounds}, {time.time() - began:.0f} s so far")
-            rounds.append({})
-            for chain in chains:
-                # Nobody always comes first, or after the same one.
-                names = list(orders[number % len(orders)])
-                if "a" in chain:
-                    names.insert(number % 4, "networked")
-                for name in names:
-                    world, trouble = new_world(chain[0], folder, ports)
-                    results = play(chain[:1] if name == "networked" else chain, name, world, trouble)
-                    for scenario, result in results.items():
-                        rounds[-1].setdefault(scenario, {})[name] = result if scenario == "raw" else vars(result)
+        for number in range(chosen.rounds):
+            say(f"round {number + 1} of {chosen.rounds}, {time.time() - began:.0f} s so far")
+            found["rounds"].append(play_round(number, chains, folder, ports))
+            (bench / "results.json").write_text(json.dumps(found, indent=1))
         say("what the agent costs")
-        world, _ = new_world("a", folder, ports)
         clean(world)
-        costs = cost.measure(world, options.idle)
+        found["costs"] = cost.measure(world, chosen.idle)
+        if chosen.page:
+            say("what it costs with something large")
+            found["costs"]["large_kib"] = {"a tarball of 200 MB": large.build(world), "an image of 1 GiB": large.pull(world)}
+            say("the tarball's way")
+            found["tarball"] = tarball.measure(folder)
     finally:
+        # Broken off or not: seconds, and nobody breaks off these.
+        for end in ENDS:
+            signal.signal(end, signal.SIG_IGN)
+        say("cleaning up")
         clean(world)
         cache("remove_build_cache after")
         psql("DROP DATABASE IF EXISTS bench WITH (FORCE)")
-    found = {"rounds": rounds, "costs": costs}
-    if "TARBALL" in os.environ:
-        say("the tarball's way")
-        found["tarball"] = tarball.measure(bench)
     found["seconds"] = time.time() - began
     (bench / "results.json").write_text(json.dumps(found, indent=1))
-    report.write(found, options.page)
+    return found
+
+
+def broken_off(*_):
+    """Whatever runs is ended on the way out."""
+    raise KeyboardInterrupt
+
+
+def main():
+    """All of it, then the page."""
+    chosen = options.parse(sys.argv[1:])
+    for end in ENDS:
+        signal.signal(end, broken_off)
+    try:
+        found = measure(chosen, Path(os.environ["BENCH"]))
+    except KeyboardInterrupt:
+        sys.exit("error: broken off")
+    except (RuntimeError, TimeoutError, engine.Refused) as error:
+        sys.exit(f"error: {error}")
+    report.write(found, ROOT / "docs/performance.md" if chosen.page else None)
 
 
 main()

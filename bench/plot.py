@@ -7,7 +7,7 @@ COLOURS = {
     "start": "#d62728", "health": "#8c564b",
 }  # fmt: skip
 OTHER = "#c7c7c7"
-WIDTH, LEFT, ROW, GAP = 900, 150, 18, 30
+WIDTH, LEFT, ROW, GAP, TICK = 900, 150, 18, 30, 5
 
 
 def median_round(rounds, scenario, name):
@@ -17,9 +17,9 @@ def median_round(rounds, scenario, name):
 
 
 def segments(spans):
-    """Name, begin and end of each part; what has no name of its own is between the others. Of two at the
-    same time the shorter one is drawn over the longer."""
-    parts = [(name, begin, end) for (name, begin), (_, end) in zip(spans, spans[1:]) if end > begin]
+    """Name, begin and end of each part that can be seen; what has no name of its own is between the others.
+    Of two at the same time the shorter one is drawn over the longer."""
+    parts = [(name, begin, end) for (name, begin), (_, end) in zip(spans, spans[1:]) if end - begin > 0.005]
     return sorted(parts, key=lambda part: part[1] - part[2])
 
 
@@ -45,5 +45,10 @@ def timelines(rounds, titles):
             parts.append(f'<text x="{LEFT + result["ready"] * scale + 5:.1f}" y="{y + 12}">{middle:.2f} s</text>')
             y += ROW
         y += GAP - ROW
+    ruler = []
+    for second in range(0, int(longest) + 1, TICK):
+        x = LEFT + second * scale
+        ruler.append(f'<path d="M{x:.1f} 30V{y - 14}" stroke="#e5e5e5"/><text x="{x:.1f}" y="{y}" text-anchor="middle">{second} s</text>')
+    y += 10
     style = 'font-family="sans-serif" font-size="12"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" {style}>\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" {style}>\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(ruler + parts) + "\n</svg>\n"

@@ -6,11 +6,10 @@ import random
 import subprocess
 import tarfile
 import time
-from pathlib import Path
 
 # Name: files, and bytes of each.
 SHAPES = {"many small files": (25_000, 8 << 10), "few large files": (4, 50 << 20)}
-ROUNDS = 3
+ROUNDS = 5
 
 
 def text(source, size):
@@ -22,11 +21,9 @@ def text(source, size):
 
 def archive(path, count, size):
     """An archive as GitHub writes one: all below one folder."""
-    if path.exists():
-        return
     source = random.Random(size)
     pool = text(source, 16 << 20) * 4
-    with tarfile.open(f"{path}.part", "w:gz", compresslevel=6) as tar:
+    with tarfile.open(path, "w:gz", compresslevel=6) as tar:
 
         def add(name, content):
             member = tarfile.TarInfo(f"acme-big-0123456/{name}")
@@ -37,11 +34,11 @@ def archive(path, count, size):
         for number in range(count):
             turn = source.randrange(len(pool) - size)
             add(f"folder{number // 100}/file{number}.txt", pool[turn : turn + size])
-    Path(f"{path}.part").rename(path)
 
 
 def by_hand(path, folder):
-    """`gzip -dc | tar -x`, then `tar -c` of what that left."""
+    """`gzip -dc | tar -x`, then `tar -c` of what that left; the disk has nothing else to write then."""
+    subprocess.run(["sync"], check=True)
     began = time.perf_counter()
     script = 'mkdir "$1" && gzip -dc "$0" | tar -x --strip-components=1 -C "$1" && tar -c -C "$1" . | cat >/dev/null'
     subprocess.run(["bash", "-o", "pipefail", "-c", script, str(path), str(folder)], check=True)
@@ -56,13 +53,13 @@ def by_agent(path):
     return float(told[0]), int(told[2])
 
 
-def measure(bench):
+def measure(folder):
     """Both ways in turn, for each shape."""
     found = {}
     for name, (count, size) in SHAPES.items():
-        path = bench / f"{name.replace(' ', '-')}.tar.gz"
+        path = folder / f"{name.replace(' ', '-')}.tar.gz"
         archive(path, count, size)
-        rounds = [(by_agent(path), by_hand(path, bench / "unpacked")) for _ in range(ROUNDS)]
+        rounds = [(by_agent(path), by_hand(path, folder / "unpacked")) for _ in range(ROUNDS)]
         found[name] = {
             "bytes": count * size,
             "compressed": path.stat().st_size,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The User Data script that the agent replaces, as the handbook describes it, for the benchmark.
+# The User Data script that the agent replaces, as its users' handbook describes it, for the benchmark.
 #
 # What the handbook says: wait for Docker's socket, log in to the registry, pull with retries, else
 # build from GitHub's tarball, wait for the database through /dev/tcp, `alembic upgrade head` up to 5

@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 # On what a contestant other than the agent makes, and on the application of it.
 MADE = "preview-agent.bench"
+SCOPE = "preview-agent.scope"
 LABEL = "preview-agent.bench.app"
 APP = "preview-agent-bench"
 
@@ -41,7 +42,7 @@ class World:
     @property
     def scope(self):
         """The label of all that the agent makes."""
-        return f"preview-agent.scope={self.folder / 'state'}"
+        return f"{SCOPE}={self.folder / 'state'}"
 
     def environment(self):
         """What the application and its migration are given."""
@@ -98,6 +99,20 @@ def psql(statement):
 def cache(function):
     """A function of scripts/lib/build-cache.sh on the bench's own lists."""
     run("bash", "-c", f'. "{ROOT}/scripts/lib/common.sh"; . "{ROOT}/scripts/lib/build-cache.sh"; cd "$0"; {function}', os.environ["BENCH"])
+
+
+def others(world):
+    """Names of containers that are not ours and would change what is measured: those of another agent, and
+    those whose image is one of ours, which then cannot be taken away, so that its pull is none."""
+    images = engine.ask("GET", "/images/json")
+    ours = {image["Id"] for image in images if any(tag.startswith(f"{peer('REGISTRY')}/") for tag in image["RepoTags"] or [])}
+    found = []
+    for container in engine.ask("GET", "/containers/json", all="1"):
+        labels = container["Labels"] or {}
+        mine = MADE in labels or f"{SCOPE}={labels.get(SCOPE)}" == world.scope
+        if not mine and (SCOPE in labels or container["ImageID"] in ours):
+            found += container["Names"]
+    return [name.removeprefix("/") for name in found]
 
 
 def clean(world):

@@ -41,7 +41,7 @@ impl Policy {
 /// that the look which finds it up comes soon, however long it took.
 #[must_use]
 pub fn interval(waited: Duration, (least, most): (Duration, Duration)) -> Duration {
-    (waited / 32).clamp(least, most)
+    (waited / 64).clamp(least, most)
 }
 
 /// What a failed try asks for.
@@ -152,7 +152,7 @@ mod tests {
         let seconds = Duration::from_secs;
         let next = |waited| interval(waited, (Duration::from_millis(100), seconds(2)));
         assert_eq!(next(Duration::ZERO), Duration::from_millis(100));
-        assert_eq!(next(seconds(16)), Duration::from_millis(500));
+        assert_eq!(next(seconds(16)), Duration::from_millis(250));
         assert_eq!(next(seconds(3600)), seconds(2));
     }
 

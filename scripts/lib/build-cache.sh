@@ -2,13 +2,19 @@
 # What BuildKit keeps of our builds. Its records hold on to layers, and a pull of an image whose
 # layers are there proves nothing.
 
-# build_cache: every record's id and type, sorted, without the mark (*) of one that a build uses right
-# now. The engine answers one such question at a time.
+# build_cache: every record's id and type, sorted. The engine answers one such question at a time. It
+# marks (*) what a build uses right now: one that was broken off lets go a moment later, and its records
+# have other ids then.
 build_cache() {
-  local try
+  local try records
   for try in {1..20}; do
-    docker system df -v --format '{{range .BuildCache}}{{println .ID .CacheType}}{{end}}' | tr -d '*' | sort && return
-    ((try == 20)) || sleep 1
+    if records=$(docker system df -v --format '{{range .BuildCache}}{{println .ID .CacheType}}{{end}}'); then
+      if [[ $records != *'*'* ]] || ((try == 20)); then
+        tr -d '*' <<<"$records" | sed '/^$/d' | sort
+        return
+      fi
+    fi
+    sleep 1
   done
   die "docker system df does not answer"
 }
