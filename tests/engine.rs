@@ -84,6 +84,23 @@ fn an_old_engine_is_named_with_its_version() {
 }
 
 #[test]
+fn a_network_that_a_killed_run_had_asked_for_is_taken_when_it_comes() {
+    let mut asked = false;
+    let fake = FakeDocker::start(move |method, path| match (method, path) {
+        ("POST", "/networks/create") => {
+            asked = true;
+            Some(refusal(409, "network with name preview-agent-0 already exists"))
+        }
+        ("GET", path) if path.starts_with("/networks") && asked => {
+            Some(document(&json!([{"Name": "preview-agent-0", "Id": "a4f1"}])))
+        }
+        _ => None,
+    });
+    let network = block_on(async { connect(&fake.host(), PATIENCE).await?.ensure_network().await });
+    assert_eq!(network.unwrap(), "preview-agent-0");
+}
+
+#[test]
 fn a_host_that_is_no_socket_is_refused_without_trying() {
     let begun = Instant::now();
     let error = block_on(connect("tcp://127.0.0.1:2375", PATIENCE)).unwrap_err();

@@ -7,6 +7,7 @@ mod support;
 use std::net::TcpListener;
 use std::process::Command;
 
+use serde_json::json;
 use support::world::{World, docker};
 
 #[test]
@@ -77,4 +78,24 @@ fn somebody_elses_network_with_our_name_is_left_alone_and_in_nobodys_way() {
     docker(&["network", "rm", &theirs]);
     ran.is_ready();
     assert_eq!(members, "0");
+}
+
+#[test]
+fn of_two_networks_that_a_killed_run_left_one_stays_and_serves() {
+    let world = World::new();
+    world.run_once(&world.config("good", ""));
+    let state = world.path("state");
+    let scope = format!("label=preview-agent.scope={}", state.display());
+    let networks = |what: &str| docker(&["network", "ls", "--filter", &scope, "--format", what]);
+    let (serving, name) = (networks("{{.ID}}"), networks("{{.Name}}"));
+    // The client makes none of a name that is taken; the engine here does.
+    let second = json!({"Name": name, "Labels": {"preview-agent.scope": state}}).to_string();
+    let made = Command::new("curl")
+        .args(["-fsS", "--unix-socket", "/var/run/docker.sock", "-H", "Content-Type: application/json"])
+        .args(["-d", &second, "http://engine/v1.41/networks/create"])
+        .output();
+    assert!(made.unwrap().status.success());
+    assert_eq!(networks("{{.Name}}").lines().count(), 2);
+    world.run_once(&world.config("v2", "")).is_ready();
+    assert_eq!((networks("{{.ID}}"), networks("{{.Name}}")), (serving, name), "the one with the app on it");
 }
