@@ -64,15 +64,16 @@ build_static() {
   local arch=$1 target=$1-unknown-linux-musl folder extra=()
   choose_route "$target"
   folder=${CARGO_TARGET_DIR:-$ROOT/target}/static-$ROUTE
-  # The profile aborts on a panic, so nothing unwinds.
-  [[ $ROUTE == rustup ]] || extra=("-Zbuild-std=std,panic_abort")
   (
     cd "$ROOT" || exit
     export PATH=$RELEASE_VENV/bin:$PATH
     export RUSTC=$RUSTC_COMMAND CARGO=$CARGO_COMMAND CARGO_TARGET_DIR=$folder CARGO_INCREMENTAL=0
     unset RUSTFLAGS CARGO_BUILD_TARGET
-    # Makes the hint in .cargo/config.toml count, which halves the time, and build-std possible.
-    export RUSTC_BOOTSTRAP=1
+    if [[ $ROUTE == debian ]]; then
+      # The profile aborts on a panic, so nothing unwinds. Only a nightly would have the option.
+      extra=("-Zbuild-std=std,panic_abort")
+      export RUSTC_BOOTSTRAP=1
+    fi
     quietly "fetching the dependencies" "$CARGO_COMMAND" fetch --locked
     CARGO_ENCODED_RUSTFLAGS=$(remapped_flags "$folder")
     SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
