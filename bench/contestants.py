@@ -92,7 +92,7 @@ def agent(world):
         ended, most = finish(process)
         log = (world.folder / "agent.log").read_text()
         if process.returncode != 0:
-            raise RuntimeError(log)
+            raise RuntimeError(f"ended with {process.returncode}: {log}")
         prober.wait_for_answer()
     spans = [("begin", 0.0)]
     for at, phase, _, ms in PHASE.findall(log):
@@ -131,7 +131,7 @@ def baseline(world):
         process = subprocess.Popen([HERE / "user-data.sh"], env=environment, stdout=log, stderr=log, start_new_session=True)
         ended, most = finish(process)
         if process.returncode != 0:
-            raise RuntimeError((world.folder / "baseline.log").read_text())
+            raise RuntimeError(f"ended with {process.returncode}: {(world.folder / 'baseline.log').read_text()}")
         prober.wait_for_answer()
     spans = [(name, float(at) - began) for at, name in map(str.split, marks.read_text().splitlines())]
     return Result(ended - began, prober.first_answer(began), prober.downtime(), spans, most)

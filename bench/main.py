@@ -3,11 +3,13 @@
 Started by scripts/bench, which sets the world up.
 """
 
+import fcntl
 import itertools
 import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,11 +21,12 @@ import options
 import report
 import tarball
 from contestants import CONTESTANTS, raw_restart
-from world import LABEL, ROOT, Trouble, World, cache, clean, others, peer, psql
+from world import LABEL, ROOT, Trouble, World, cache, clean, leftovers, others, peer, psql
 
 # Each chain is one world: what comes second finds what the first one left.
 CHAINS = [["a", "e", "f"], ["b"], ["c"], ["d"]]
 LATE = 8
+LOCK = Path("/run/lock/preview-agent-bench")
 ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
@@ -65,7 +68,10 @@ def play(chain, name, world, trouble):
         for scenario in chain:
             if scenario == "f":
                 world.tag = "v2"
-            results[scenario] = CONTESTANTS[name](world)
+            try:
+                results[scenario] = CONTESTANTS[name](world)
+            except (RuntimeError, TimeoutError, engine.Refused) as error:
+                raise RuntimeError(f"{scenario} {name}: {error}") from error
             say(f"  {scenario} {name}: ready after {results[scenario].ready:.2f} s")
             if name == "floor" and scenario == "f":
                 results["raw"] = raw_restart(world, engine.containers(LABEL)[0])
@@ -97,9 +103,13 @@ def measure(chosen, bench):
         sys.exit(f"error: containers in the way, end what made them first (scripts/demo down?): {', '.join(found)}")
     cache("build_cache >before; : >after")
     clean(world)
+    if found := leftovers():
+        sys.exit(f"error: images whose layers would not be pulled, take them away first: docker rmi {' '.join(found)}")
     chains = [chain for chain in CHAINS if set(chain) & set(chosen.only)]
     found = {"rounds": []}
     try:
+        say("warming up")
+        play(["a"], "floor", world, None)
         for number in range(chosen.rounds):
             say(f"round {number + 1} of {chosen.rounds}, {time.time() - began:.0f} s so far")
             found["rounds"].append(play_round(number, chains, folder, ports))
@@ -134,12 +144,18 @@ def main():
     """All of it, then the page."""
     chosen = options.parse(sys.argv[1:])
     for end in ENDS:
-        signal.signal(end, broken_off)
+        if signal.getsignal(end) != signal.SIG_IGN:
+            signal.signal(end, broken_off)
+    lock = LOCK.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("error: another scripts/bench runs on this machine")
     try:
         found = measure(chosen, Path(os.environ["BENCH"]))
     except KeyboardInterrupt:
         sys.exit("error: broken off")
-    except (RuntimeError, TimeoutError, engine.Refused) as error:
+    except (RuntimeError, TimeoutError, engine.Refused, OSError, subprocess.SubprocessError) as error:
         sys.exit(f"error: {error}")
     report.write(found, ROOT / "docs/performance.md" if chosen.page else None)
 

@@ -18,14 +18,14 @@ SCENARIOS = {
     "f": "redeploy of a new tag",
 }
 LIMIT = 0.25
-# An outcome is one when this part of the rounds has it: by luck alone, 5 of 5 are one time in 16.
-ALIKE = 5 / 6
+# Rounds from which an aim is called held or missed: that all agree by luck is one time in 16.
+ENOUGH = 5
 
 
 def spread(values, unit="", digits=2):
     """The median, and between which values it lies."""
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:.{digits}f}{unit} ({low:.{digits}f} to {high:.{digits}f})"
+    middle = f"{statistics.median(values):.{digits}f}{unit}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def column(rounds, scenario, name, what="ready"):
@@ -39,12 +39,12 @@ def verdict(holds):
 
 
 def verdict_of(rounds):
-    """Whether an aim was met, from each round's answer; none where the rounds differ."""
+    """Whether an aim was met, from each round's answer; none where the rounds differ, or are few."""
     held = sum(rounds)
-    told = f"{held} of {len(rounds)} rounds"
-    if max(held, len(rounds) - held) < ALIKE * len(rounds):
-        return f"**undecided** ({told})"
-    return f"{verdict(held > len(rounds) / 2)} ({told})"
+    told = f"held in {held} of {len(rounds)} round{'s' * (len(rounds) > 1)}"
+    if len(rounds) < ENOUGH:
+        return told
+    return verdict(held) if held in (0, len(rounds)) else f"**undecided**, {told}"
 
 
 def share(agent, baseline, floor):
@@ -107,10 +107,10 @@ def aims(found):
     for scenario in (s for s in "abcd" if s in rounds[0]):
         ways = [*zip(*(column(rounds, scenario, name) for name in ("agent", "baseline", "floor")))]
         measured = f"{statistics.median(share(*way) for way in ways):.2f}"
-        by_round(f"{scenario}: (agent − floor) at most {LIMIT} of (baseline − floor)", measured, [a - f <= LIMIT * (b - f) for a, b, f in ways])
+        by_round(f"{scenario}: (agent − floor) at most {LIMIT} of (baseline − floor)", measured, [a - f <= max(0, LIMIT * (b - f)) for a, b, f in ways])
     if "a" in rounds[0]:
         pairs = [*zip(column(rounds, "a", "agent"), column(rounds, "a", "floor"))]
-        measured = f"{statistics.median(a / (1.1 * f + 0.3) for a, f in pairs):.2f} of that"
+        measured = f"{statistics.median(a / (1.1 * f + 0.3) for a, f in pairs):.2f} of what is allowed"
         by_round("a: at most 1.10 of the floor plus 0.3 s", measured, [a <= 1.1 * f + 0.3 for a, f in pairs])
         pairs = [*zip(column(rounds, "e", "agent"), column(rounds, "e", "baseline"))]
         measured = f"{statistics.median(a for a, _ in pairs):.2f} s, {statistics.median(a / b for a, b in pairs):.2f}"

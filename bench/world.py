@@ -98,7 +98,7 @@ def psql(statement):
 
 def cache(function):
     """A function of scripts/lib/build-cache.sh on the bench's own lists."""
-    run("bash", "-c", f'. "{ROOT}/scripts/lib/common.sh"; . "{ROOT}/scripts/lib/build-cache.sh"; cd "$0"; {function}', os.environ["BENCH"])
+    run("bash", "-c", f'set -o pipefail; . "{ROOT}/scripts/lib/common.sh"; . "{ROOT}/scripts/lib/build-cache.sh"; cd "$0"; {function}', os.environ["BENCH"])
 
 
 def others(world):
@@ -113,6 +113,13 @@ def others(world):
         if not mine and (SCOPE in labels or container["ImageID"] in ours):
             found += container["Names"]
     return [name.removeprefix("/") for name in found]
+
+
+def leftovers():
+    """Images of the sample that another checkout or a bench that was killed has left: their layers are there,
+    so that a pull would be none."""
+    tags = [tag for image in engine.ask("GET", "/images/json") for tag in image["RepoTags"] or []]
+    return [tag for tag in tags if tag.rpartition(":")[0].endswith(("/acme/tasks-api", "/base/python", "/tools/psql"))]
 
 
 def clean(world):
@@ -141,7 +148,7 @@ class Trouble:
     """One of troubles.py, for as long as a contestant runs."""
 
     def __init__(self, kind, number, listen, target):
-        self.process = subprocess.Popen([sys.executable, HERE / "troubles.py", kind, str(number), listen, target], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([sys.executable, HERE / "troubles.py", kind, str(number), listen, target], stdout=subprocess.PIPE, text=True, start_new_session=True)
         # Late is when it begins, the other one has to be there.
         if kind != "late" and not self.process.stdout.readline():
             sys.exit(f"error: nobody listens on {listen}")

@@ -33,12 +33,13 @@ impl Engine {
     async fn own_network(&self) -> Result<Option<String>, Error> {
         let mut ours = self.networks(self.scope.filter(None)).await?;
         while let [first, second, ..] = ours.as_slice() {
-            // One that a container is on cannot go.
+            // One that a running container is on cannot go.
             let gone = if self.remove_network(second).await.is_ok() {
                 1
-            } else {
-                self.remove_network(first).await?;
+            } else if self.remove_network(first).await.is_ok() {
                 0
+            } else {
+                break;
             };
             ours.remove(gone);
         }
