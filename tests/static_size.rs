@@ -8,7 +8,7 @@ mod support;
 use support::releases::static_agent;
 
 /// Bytes of the static executable as docs/performance.md gives them.
-const MEASURED: u64 = 7_902_968;
+const MEASURED: u64 = 7_903_872;
 
 #[test]
 fn the_static_executable_is_at_most_3_percent_larger_than_measured() {
