@@ -25,7 +25,7 @@ def parse(arguments):
     parser = argparse.ArgumentParser(
         "scripts/bench",
         description="Agent, User Data script and floor in turn, and what the agent costs. Without options the results go into docs/performance.md and "
-        "docs/performance.svg, which takes over 20 minutes; with any of them on the terminal only, and without what is measured with large images and tarballs. "
+        "docs/performance.svg, which takes about 20 minutes; with any of them on the terminal only, and without what is measured with large images and tarballs. "
         "Setting up comes first and takes up to 8 minutes where nothing is there. Scenarios: a all there, b the database comes up late, c image built from the "
         "tarball, d the registry fails two pulls, e rerun on a converged machine, f redeploy of a new tag.",
         allow_abbrev=False,

@@ -106,17 +106,18 @@ def aims(found):
 
     for scenario in (s for s in "abcd" if s in rounds[0]):
         ways = [*zip(*(column(rounds, scenario, name) for name in ("agent", "baseline", "floor")))]
-        measured = f"{statistics.median(share(*way) for way in ways):.2f}"
+        measured = spread([share(*way) for way in ways])
         by_round(f"{scenario}: (agent − floor) at most {LIMIT} of (baseline − floor)", measured, [a - f <= max(0, LIMIT * (b - f)) for a, b, f in ways])
     if "a" in rounds[0]:
         pairs = [*zip(column(rounds, "a", "agent"), column(rounds, "a", "floor"))]
-        measured = f"{statistics.median(a / (1.1 * f + 0.3) for a, f in pairs):.2f} of what is allowed"
+        measured = f"{spread([a / (1.1 * f + 0.3) for a, f in pairs])} of what is allowed"
         by_round("a: at most 1.10 of the floor plus 0.3 s", measured, [a <= 1.1 * f + 0.3 for a, f in pairs])
         pairs = [*zip(column(rounds, "e", "agent"), column(rounds, "e", "baseline"))]
         measured = f"{statistics.median(a for a, _ in pairs):.2f} s, {statistics.median(a / b for a, b in pairs):.2f}"
         by_round("e: under 0.5 s and 0.1 of the baseline", measured, [a < 0.5 and a <= 0.1 * b for a, b in pairs])
         pairs = [*zip(column(rounds, "f", "agent", "downtime"), (played["raw"]["floor"] for played in rounds))]
-        measured = f"{statistics.median(a / raw for a, raw in pairs):.2f} ({' s, '.join(f'{statistics.median(side):.2f}' for side in zip(*pairs))} s)"
+        away, raw = (spread(side, " s") for side in zip(*pairs))
+        measured = f"{spread([a / raw for a, raw in pairs])}: {away}, raw {raw}"
         by_round("f: downtime at most 1.2 of a raw stop and start", measured, [a <= 1.2 * raw for a, raw in pairs])
     line("binary at most 8 MB", f"{costs['bytes'] / 1e6:.2f} MB", costs["bytes"] <= 8e6)
     times = costs["milliseconds"]
