@@ -48,6 +48,7 @@ impl Engine {
 
     async fn make_network(&self) -> Result<String, Error> {
         let mut name = self.scope.name();
+        // Somebody else's may have it, and an ambiguous or a taken name is no use.
         let filter = HashMap::from([("name".to_owned(), vec![name.clone()])]);
         if self.networks(filter).await?.iter().any(|network| network.name == name) {
             name = format!("{name}-{:06x}", fastrand::u32(..0x100_0000));
