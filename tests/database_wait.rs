@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use preview_agent::config::DatabaseUrl;
-use preview_agent::deploy::database::{DatabaseReachable, reach, wait};
+use preview_agent::probe::database::{DatabaseReachable, reach, wait};
 use preview_agent::retry::Policy;
 use preview_agent::status::{Code, Fault};
 use support::peers::peers;
@@ -112,7 +112,7 @@ fn of_another_database_only_the_port_is_asked() {
     let (_listener, port) = silent();
     for scheme in ["mysql+pymysql", "mariadb"] {
         let reached = block_on(try_once(&format!("{scheme}://app:secret@127.0.0.1:{port}/app"), CONNECT));
-        assert_eq!(reached.unwrap().endpoint.port, port);
+        assert_eq!(reached.unwrap().endpoint().port, port);
     }
 }
 
@@ -126,7 +126,7 @@ fn of_several_hosts_one_that_answers_is_enough() {
     {
         let url = format!("postgresql://app@{bad},{good}/app");
         let reached = block_on(try_once(&url, Duration::from_secs(1))).unwrap();
-        assert_eq!(reached.endpoint.port, peers().postgres_port, "{bad}");
+        assert_eq!(reached.endpoint().port, peers().postgres_port, "{bad}");
     }
 }
 
@@ -137,7 +137,7 @@ fn an_ipv6_address_is_reached() {
         let url = format!("postgresql://app@{}/app", listener.local_addr().unwrap());
         assert!(url.contains("[::1]"));
         tokio::select! {
-            tried = try_once(&url, CONNECT) => assert_eq!(tried.unwrap().endpoint.host, "::1"),
+            tried = try_once(&url, CONNECT) => assert_eq!(tried.unwrap().endpoint().host, "::1"),
             () = serve(listener, b"N") => unreachable!(),
         }
     });

@@ -121,47 +121,6 @@ fn each_trouble_of_the_script_names_tests_that_exist() {
     assert!(pending.iter().all(|row| row.starts_with("7.10 ") || row.starts_with("7.11 ")), "{pending:?}");
 }
 
-/// Height in the house: imports point to a higher number.
-fn layer(module: &str) -> u32 {
-    match module {
-        "main" => 0,
-        "cli" => 1,
-        "supervise" => 2,
-        "deploy" | "install" => 3,
-        "status" => 4,
-        "docker" | "aws" | "github" => 5,
-        "config" | "retry" | "redact" => 6,
-        "files" | "cause" => 7,
-        other => panic!("src/{other} has no place in the direction of imports"),
-    }
-}
-
-/// The crate's top modules that a text names. One `use` for each keeps them easy to find.
-fn imports(text: &str) -> BTreeSet<String> {
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let code: String = lines.flat_map(|line| [line, "\n"]).collect();
-    assert!(!code.contains("crate::{"), "a `use` of several top modules at once");
-    let found = code.split("crate::").skip(1).chain(code.split("preview_agent::").skip(1));
-    let name = |rest: &str| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    found.map(name).collect()
-}
-
-#[test]
-fn imports_point_down_only() {
-    let text = "use crate::aws::{self, Imds};\n// crate::cli\nlet x = crate::retry::run;";
-    assert_eq!(imports(text), BTreeSet::from(["aws", "retry"].map(str::to_owned)));
-    let mut wrong = Vec::new();
-    for (name, text) in modules().iter().filter(|(name, _)| *name != "lib.rs") {
-        let own = name.split(['/', '.']).next().unwrap();
-        for used in imports(text).iter().filter(|used| *used != own) {
-            if layer(used) <= layer(own) {
-                wrong.push(format!("src/{name} uses crate::{used}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
 #[test]
 fn each_client_library_is_named_in_one_place() {
     for (library, place) in [

@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 
 use preview_agent::aws::Endpoints;
 use preview_agent::config::{self, Loaded};
-use preview_agent::deploy::store::Store;
-use preview_agent::deploy::{self, Agent, Cut, Policy};
+use preview_agent::deploy::{self, Agent, Cut, Timings};
 use preview_agent::redact::Redactor;
+use preview_agent::state::Store;
 use preview_agent::status::systemd::Systemd;
-use preview_agent::status::{Document, Outcome, Reporter};
+use preview_agent::status::{Outcome, Reporter, RunId};
 use preview_agent::supervise;
 use serde_json::Value;
 use support::journal::{Journal, in_namespace};
@@ -471,19 +471,20 @@ async fn a_superseded_run_says_by_which() {
     let mut store = Store::open(&folder.path().join("state")).unwrap();
     let text = "image: acme/api:1\ndatabase: off\n";
     let loaded = Loaded { config: config::parse(text).unwrap(), bytes: text.into() };
-    let run =
-        supervise::new_run(&mut store, OffsetDateTime::now_utc().into(), loaded.config.deadline, "1-first");
+    let (first, second) = (RunId::random(1), RunId::random(2));
+    let now = OffsetDateTime::now_utc().into();
+    let run = supervise::new_run(&mut store, now, loaded.config.deadline, first.clone());
     let (redactor, clock) = (Redactor::default(), OffsetDateTime::now_utc);
     let run_dir = folder.path().join("run");
-    let reporter = Reporter::start(&run_dir, redactor.clone(), Document::new(run), Systemd::default(), clock);
-    let (policy, endpoints) = (Policy::default(), Endpoints { imds: None, ssm: None, ecr: None });
-    let mut agent = Agent::new(reporter, redactor, store, policy, endpoints);
+    let reporter = Reporter::start(&run_dir, redactor.clone(), run, Systemd::default(), clock);
+    let (timings, endpoints) = (Timings::default(), Endpoints { imds: None, ssm: None, ecr: None });
+    let mut agent = Agent::new(reporter, redactor, store, timings, endpoints);
     // The second configuration came at once.
-    let (_cutter, cut) = watch::channel(Cut::Superseded("2-second".to_owned()));
-    let outcome = deploy::run(&mut agent, &loaded, "1-first", false, cut).await;
+    let (_cutter, cut) = watch::channel(Cut::Superseded(second.clone()));
+    let outcome = deploy::run(&mut agent, &loaded, first, false, cut).await;
     assert_eq!(outcome, Outcome::Superseded);
     let status: Value = serde_json::from_slice(&fs::read(run_dir.join("status.json")).unwrap()).unwrap();
     assert_eq!(status["run"]["outcome"], "superseded", "{status}");
-    assert_eq!(status["run"]["superseded_by"], "2-second", "{status}");
+    assert_eq!(status["run"]["superseded_by"], second.as_str(), "{status}");
     assert!(status.get("fault").is_none(), "a newer wish is no fault: {status}");
 }

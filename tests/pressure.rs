@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 
 use preview_agent::aws::Endpoints;
 use preview_agent::config;
-use preview_agent::deploy::store::Store;
-use preview_agent::deploy::{Agent, Policy};
+use preview_agent::deploy::{Agent, Timings};
 use preview_agent::redact::Redactor;
 use preview_agent::retry;
+use preview_agent::state::Store;
+use preview_agent::status::Reporter;
 use preview_agent::status::parameter::Pace;
 use preview_agent::status::systemd::Systemd;
-use preview_agent::status::{Document, Reporter};
 use preview_agent::supervise::{self, Options, Signals};
 use serde_json::Value;
 use support::imds::FakeImds;
@@ -218,26 +218,20 @@ fn live(folder: &Path) {
         let loaded = config::load(&options.config).unwrap();
         let id = supervise::next_run_id(&store);
         let now = OffsetDateTime::now_utc().into();
-        let run = supervise::new_run(&mut store, now, loaded.config.deadline, &id);
+        let run = supervise::new_run(&mut store, now, loaded.config.deadline, id.clone());
         let (redactor, systemd) = (Redactor::default(), Systemd::default());
-        let reporter = Reporter::start(
-            &folder.join("run"),
-            redactor.clone(),
-            Document::new(run),
-            systemd.clone(),
-            clock,
-        );
+        let reporter = Reporter::start(&folder.join("run"), redactor.clone(), run, systemd.clone(), clock);
         let backoff = retry::Policy { first: BEATS, max: INTERVAL, ..Pace::default().backoff };
-        let policy = Policy {
+        let timings = Timings {
             liveness: period,
             // Each costs a processor some milliseconds, which a probe must not wait for.
             heartbeat: BEATS.max(period / 2),
             report: Pace { interval: INTERVAL, backoff, ..Pace::default() },
-            ..Policy::default()
+            ..Timings::default()
         };
-        let _beats = reporter.keep_heartbeat(policy.heartbeat);
+        let _beats = reporter.keep_heartbeat(timings.heartbeat);
         let endpoints = Endpoints::from_env();
-        let mut agent = Agent::new(reporter, redactor, store, policy, endpoints);
+        let mut agent = Agent::new(reporter, redactor, store, timings, endpoints);
         supervise::drive(&mut agent, loaded, id, &options, &mut signals, &systemd).await;
     });
 }

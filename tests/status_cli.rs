@@ -19,20 +19,9 @@ use time::OffsetDateTime;
 /// A run folder with a status file that a reporter wrote.
 fn reported() -> (TempDir, PathBuf, Reporter) {
     let dir = tempfile::tempdir().unwrap();
-    let run = Run {
-        id: "r1".into(),
-        sequence: 1,
-        deployment: None,
-        outcome: Outcome::InProgress,
-        phase: None,
-        started: OffsetDateTime::now_utc().into(),
-        finished: None,
-        deadline: None,
-        superseded_by: None,
-    };
     let clock = OffsetDateTime::now_utc;
-    let reporter =
-        Reporter::start(dir.path(), Redactor::default(), Document::new(run), Systemd::default(), clock);
+    let run = Run::begun(RunId::random(1), 1, clock().into(), None);
+    let reporter = Reporter::start(dir.path(), Redactor::default(), run, Systemd::default(), clock);
     let path = dir.path().join("status.json");
     (dir, path, reporter)
 }
@@ -40,7 +29,7 @@ fn reported() -> (TempDir, PathBuf, Reporter) {
 #[test]
 fn json_is_the_file_s_bytes_and_a_newline() {
     let (_dir, path, reporter) = reported();
-    reporter.update(|d| d.run.outcome = Outcome::Failed);
+    reporter.update(|report| report.end_run(Outcome::Failed));
     let mut out = Vec::new();
     assert_eq!(json(&path, &mut out).unwrap(), exit::FAILED);
     let mut bytes = std::fs::read(&path).unwrap();
@@ -71,9 +60,9 @@ fn following_writes_each_verdict_once_and_ends_with_the_run() {
         fn flush(&mut self) -> io::Result<()> {
             match self.seen.lines().count() {
                 1 => self.reporter.begin(PhaseName::Migrate),
-                _ => self.reporter.update(|d| {
-                    d.run.outcome = Outcome::Ready;
-                    d.service.state = ServiceState::Up;
+                _ => self.reporter.update(|report| {
+                    report.end_run(Outcome::Ready);
+                    report.service(ServiceState::Up, None);
                 }),
             }
             Ok(())
@@ -135,7 +124,7 @@ fn a_pipe_in_the_place_of_the_status_is_told_at_once() {
 #[test]
 fn an_answer_that_does_not_fit_on_the_disk_is_no_success() {
     let (dir, _path, reporter) = reported();
-    reporter.update(|d| d.run.outcome = Outcome::Ready);
+    reporter.update(|report| report.end_run(Outcome::Ready));
     let config = dir.path().join("config.yaml");
     std::fs::write(&config, "image: ghcr.io/acme/api:1\ndatabase: off\n").unwrap();
     let config = config.to_str().unwrap();

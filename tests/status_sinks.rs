@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use preview_agent::redact::Redactor;
+use preview_agent::status::heartbeat::HEARTBEAT;
 use preview_agent::status::parameter::{Pace, Parameter, SendError};
-use preview_agent::status::reporter::HEARTBEAT;
 use preview_agent::status::systemd::Systemd;
 use preview_agent::status::*;
 use tempfile::TempDir;
@@ -41,17 +41,7 @@ fn stopped_clock() -> OffsetDateTime {
 }
 
 fn run(id: &str) -> Run {
-    Run {
-        id: id.into(),
-        sequence: 1,
-        deployment: None,
-        outcome: Outcome::InProgress,
-        phase: None,
-        started: stopped_clock().into(),
-        finished: None,
-        deadline: None,
-        superseded_by: None,
-    }
+    Run::begun(id.to_owned().try_into().unwrap(), 1, stopped_clock().into(), None)
 }
 
 struct Bench {
@@ -67,8 +57,7 @@ impl Bench {
     fn with(systemd: Systemd, clock: fn() -> OffsetDateTime) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let run_dir = dir.path().join("run");
-        let document = Document::new(run("r1"));
-        let reporter = Reporter::start(&run_dir, Redactor::default(), document, systemd, clock);
+        let reporter = Reporter::start(&run_dir, Redactor::default(), run("r1"), systemd, clock);
         Self { dir, reporter }
     }
 
@@ -169,23 +158,23 @@ async fn phases_stand_on_the_run_s_time_line() {
     assert_eq!(bench.document().run.phase, Some(PhaseName::Image), "it still runs");
     sleep(SECOND).await;
     bench.reporter.end(PhaseName::Image, PhaseState::Done);
-    let mut document = bench.document();
-    assert_eq!(document.phase(PhaseName::Database).ms, Some(250));
-    assert_eq!(document.phase(PhaseName::Image).ms, Some(1250));
-    assert_eq!(document.phase(PhaseName::Image).start_ms, Some(0));
+    let document = bench.document();
+    let phase = |name| document.phases.iter().find(|phase| phase.name == name).unwrap();
+    assert_eq!(phase(PhaseName::Database).ms, Some(250));
+    assert_eq!(phase(PhaseName::Image).ms, Some(1250));
+    assert_eq!(phase(PhaseName::Image).start_ms, Some(0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_terminal_outcome_is_never_rewritten() {
     let bench = Bench::new();
-    bench.reporter.update(|d| d.run.outcome = Outcome::Failed);
+    bench.reporter.update(|report| report.end_run(Outcome::Failed));
     let finished = bench.document().run.finished;
     assert!(finished.is_some());
     sleep(3 * SECOND).await;
-    bench.reporter.update(|d| {
-        d.run.outcome = Outcome::Ready;
-        d.run.finished = None;
-        d.notes = vec!["still told".into()];
+    bench.reporter.update(|report| {
+        report.end_run(Outcome::Ready);
+        report.note("still told");
     });
     let document = bench.document();
     assert_eq!((document.run.outcome, document.run.finished), (Outcome::Failed, finished));
@@ -199,11 +188,11 @@ async fn a_terminal_outcome_is_never_rewritten() {
 async fn another_run_forgets_the_last_one_and_keeps_what_serves() {
     let bench = Bench::new();
     let fault = Fault::new(Code::AppExited, "exit 1");
-    bench.reporter.update(|d| {
-        let (image, run) = ("api:1".into(), "r0".into());
-        d.serving = Some(Serving { image, digest: None, commit: None, run, since: d.run.started });
-        d.fault = Some(FaultReport::new(fault, Some(PhaseName::Start)));
-        d.run.outcome = Outcome::Failed;
+    bench.reporter.update(|report| {
+        let (image, Run { id, started, .. }) = ("api:1".into(), run("r0"));
+        report.serving(Some(Serving { image, digest: None, commit: None, run: id, since: started }));
+        report.fault(fault, Some(PhaseName::Start));
+        report.end_run(Outcome::Failed);
     });
     sleep(SECOND).await;
     bench.reporter.begin_run(run("r2"));
@@ -228,7 +217,7 @@ async fn progress_reaches_the_file_once_a_second_and_wakes_no_parameter() {
     let ssm = bench.attach([]);
     sleep(SECOND / 2).await;
     let progress = |bytes| {
-        bench.reporter.progress(|d| d.image.progress = Some(Progress { bytes, total: None }));
+        bench.reporter.progress(|report| report.transferred(bytes, None));
     };
     progress(1);
     assert_eq!(bench.document().image.progress, None, "half a second after the last write");
@@ -246,15 +235,14 @@ async fn a_status_file_that_cannot_be_written_stops_nothing_and_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let blocked = dir.path().join("run");
     std::fs::write(&blocked, "in the way").unwrap();
-    let document = Document::new(run("r1"));
-    let reporter = Reporter::start(&blocked, Redactor::default(), document, Systemd::default(), clock);
+    let reporter = Reporter::start(&blocked, Redactor::default(), run("r1"), Systemd::default(), clock);
     reporter.begin(PhaseName::Resolve);
-    assert!(reporter.snapshot().notes[0].starts_with("the status file cannot be written"));
+    assert!(reporter.document().notes[0].starts_with("the status file cannot be written"));
     std::fs::remove_file(&blocked).unwrap();
     reporter.heartbeat();
     assert!(blocked.join("status.json").exists());
     reporter.heartbeat();
-    assert!(reporter.snapshot().notes.is_empty());
+    assert!(reporter.document().notes.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -277,7 +265,7 @@ async fn a_terminal_write_is_sent_at_once() {
     sleep(SECOND).await;
     bench.reporter.begin(PhaseName::Resolve);
     sleep(SECOND).await;
-    bench.reporter.update(|d| d.run.outcome = Outcome::Ready);
+    bench.reporter.update(|report| report.end_run(Outcome::Ready));
     sleep(30 * SECOND).await;
     assert_eq!(ssm.times(), [0, 2000]);
     assert_eq!(ssm.last(), bench.bytes());

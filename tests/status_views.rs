@@ -5,6 +5,7 @@
 use preview_agent::cli::exit;
 use preview_agent::cli::style::Style;
 use preview_agent::cli::view::{render, render_within};
+use preview_agent::config::Publish;
 use preview_agent::status::verdict::verdict;
 use preview_agent::status::*;
 use proptest::prelude::*;
@@ -16,70 +17,90 @@ fn at(seconds: i64) -> Timestamp {
     OffsetDateTime::from_unix_timestamp(NOW + seconds).unwrap().into()
 }
 
-fn document() -> Document {
-    let mut document = Document::new(Run {
-        id: "7c1e0a".into(),
-        sequence: 3,
-        deployment: Some("pr-42".into()),
-        outcome: Outcome::InProgress,
-        phase: None,
-        started: at(0),
-        finished: None,
-        deadline: Some(at(1200)),
-        superseded_by: None,
-    });
-    document.agent.version = "0.1.0".into();
-    document.expires_at = at(960);
-    document.instance = Instance {
+fn id(text: &str) -> RunId {
+    text.to_owned().try_into().unwrap()
+}
+
+fn in_progress() -> Report {
+    let mut report = Report::new(Run::begun(id("7c1e0a"), 3, at(0), Some(at(1200))));
+    report.deployment(Some("pr-42".into()));
+    report.instance(Instance {
         id: Some("i-0123456789abcdef0".into()),
         region: Some("eu-central-1".into()),
         az: Some("eu-central-1a".into()),
         kind: Some("t3.small".into()),
         private_ip: Some("10.0.1.17".into()),
         public_ip: Some("203.0.113.5".into()),
-    };
-    document.image.requested = Some("ghcr.io/acme/api:3f2a9c1".into());
-    document.database = Some(Database { endpoint: "db.internal:5432".into(), state: DatabaseState::Waiting });
-    document.begin(PhaseName::Resolve, 0);
-    document.end(PhaseName::Resolve, PhaseState::Done, 412);
-    document.begin(PhaseName::Image, 412);
-    document.begin(PhaseName::Database, 412);
+    });
+    report.image("ghcr.io/acme/api:3f2a9c1".into());
+    report.database("db.internal:5432".into(), DatabaseState::Waiting);
+    report.begin(PhaseName::Resolve, 0);
+    report.end(PhaseName::Resolve, PhaseState::Done, 412);
+    report.begin(PhaseName::Image, 412);
+    report.begin(PhaseName::Database, 412);
+    report
+}
+
+/// The image and the database are there.
+fn prepared() -> Report {
+    let mut report = in_progress();
+    let digest = Some(format!("sha256:{}", "ab12cd34".repeat(8)));
+    report.image_ready(ImageSource::Pulled, digest, None);
+    report.end(PhaseName::Database, PhaseState::Done, 1_640);
+    report.database("db.internal:5432".into(), DatabaseState::Reachable);
+    report.end(PhaseName::Image, PhaseState::Done, 24_300);
+    report.end(PhaseName::Jobs, PhaseState::Skipped, 24_300);
+    report.begin(PhaseName::Migrate, 24_300);
+    let publish = Some(Publish { ip: "0.0.0.0".parse().unwrap(), port: 8000 });
+    report.container(Container { name: Some("preview-agent-app".into()), restarts: 0, publish });
+    report
+}
+
+/// As the reporter writes it, with the times of the service and of the run's end.
+fn written(report: &Report, since: i64, finished: Option<i64>) -> Document {
+    let mut document = report.document(at(0));
+    document.agent.version = "0.1.0".into();
+    document.service.since = at(since);
+    document.run.finished = finished.map(at);
     document
 }
 
-fn ready() -> Document {
-    let mut document = document();
-    let digest = Some(format!("sha256:{}", "ab12cd34".repeat(8)));
-    document.image.digest = digest.clone();
-    document.image.source = Some(ImageSource::Pulled);
-    document.end(PhaseName::Database, PhaseState::Done, 1_640);
-    document.database =
-        Some(Database { endpoint: "db.internal:5432".into(), state: DatabaseState::Reachable });
-    document.end(PhaseName::Image, PhaseState::Done, 24_300);
-    document.end(PhaseName::Jobs, PhaseState::Skipped, 24_300);
-    let steps = [(PhaseName::Migrate, 31_000), (PhaseName::Start, 32_100), (PhaseName::Health, 42_000)];
-    let mut from = 24_300;
-    for (phase, until) in steps {
-        document.begin(phase, from);
-        document.end(phase, PhaseState::Done, until);
-        from = until;
+fn document() -> Document {
+    written(&in_progress(), 0, None)
+}
+
+fn ready_report() -> Report {
+    let mut report = prepared();
+    report.end(PhaseName::Migrate, PhaseState::Done, 31_000);
+    for (phase, begin, end) in [(PhaseName::Start, 31_000, 32_100), (PhaseName::Health, 32_100, 42_000)] {
+        report.begin(phase, begin);
+        report.end(phase, PhaseState::Done, end);
     }
     let (from, to) = (Some("a1b2c3".into()), Some("d4e5f6".into()));
-    document.migration = Some(Migration { state: PhaseState::Done, from, to, attempts: 1 });
-    document.health = vec![
+    report.migration(Migration { state: PhaseState::Done, from, to, attempts: 1 });
+    report.health(vec![
         stage("tcp", true, None, 1),
         stage("/docs", true, Some(200), 12),
         HealthStage { skipped: true, ok: false, ..stage("/readyz", false, Some(404), 3) },
         stage("/health/db", true, Some(200), 25),
-    ];
-    document.app.container = Some("preview-agent-app".into());
-    document.app.url = Some("http://203.0.113.5:8000".into());
-    let (image, run) = ("ghcr.io/acme/api:3f2a9c1".into(), "7c1e0a".into());
-    document.serving = Some(Serving { image, digest, commit: None, run, since: at(42) });
-    document.run.outcome = Outcome::Ready;
-    document.run.finished = Some(at(42));
-    document.set_service(ServiceState::Up, None, at(42));
-    document
+    ]);
+    let digest = Some(format!("sha256:{}", "ab12cd34".repeat(8)));
+    let (image, run) = ("ghcr.io/acme/api:3f2a9c1".into(), id("7c1e0a"));
+    report.serving(Some(Serving { image, digest, commit: None, run, since: at(42) }));
+    report.service(ServiceState::Up, None);
+    report.end_run(Outcome::Ready);
+    report
+}
+
+fn ready() -> Document {
+    written(&ready_report(), 42, Some(42))
+}
+
+/// The deployment is ready, and then this becomes true of its service.
+fn later(state: ServiceState, fault: Option<&Fault>, since: i64) -> Document {
+    let mut report = ready_report();
+    report.service(state, fault.map(Cause::from));
+    written(&report, since, Some(42))
 }
 
 fn stage(name: &str, ok: bool, status: Option<u16>, ms: u64) -> HealthStage {
@@ -87,26 +108,21 @@ fn stage(name: &str, ok: bool, status: Option<u16>, ms: u64) -> HealthStage {
 }
 
 fn failed() -> Document {
-    let mut document = ready();
-    document.phase(PhaseName::Migrate).attempts = 5;
-    document.end(PhaseName::Migrate, PhaseState::Failed, 42_000);
-    for phase in [PhaseName::Start, PhaseName::Health] {
-        *document.phase(phase) = Phase::pending(phase);
-    }
-    document.health.clear();
-    document.run.outcome = Outcome::Failed;
-    document.run.phase = Some(PhaseName::Migrate);
-    document.migration = Some(Migration { state: PhaseState::Failed, from: None, to: None, attempts: 5 });
-    let (image, run) = ("ghcr.io/acme/api:0ld0ld0".into(), "5d2f11".into());
-    document.serving = Some(Serving { image, digest: None, commit: None, run, since: at(-86_400) });
-    document.set_service(ServiceState::Up, None, at(-86_400));
+    let mut report = prepared();
+    report.attempt(PhaseName::Migrate, 5, None);
+    report.end(PhaseName::Migrate, PhaseState::Failed, 42_000);
+    report.migration(Migration { state: PhaseState::Failed, from: None, to: None, attempts: 5 });
+    let (image, run) = ("ghcr.io/acme/api:0ld0ld0".into(), id("5d2f11"));
+    report.serving(Some(Serving { image, digest: None, commit: None, run, since: at(-86_400) }));
+    report.service(ServiceState::Up, None);
+    report.end_run(Outcome::Failed);
     let fault = Fault::new(Code::MigrationFailed, "`alembic upgrade head` exited with 1").after(5).with_tail(
         "INFO  [alembic.runtime.migration] Running upgrade a1b2c3 -> d4e5f6, add owner to tasks\n\
          sqlalchemy.exc.ProgrammingError: (psycopg.errors.UndefinedTable) relation \"tasks\" does not exist\n\
          \u{1b}[31mred\u{1b}[0m and \u{1b}]0;a title\u{7}a bell",
     );
-    document.fault = Some(FaultReport::new(fault, Some(PhaseName::Migrate)));
-    document
+    report.fault(fault, None);
+    written(&report, -86_400, Some(42))
 }
 
 fn view(mut document: Document, seconds: i64) -> String {
@@ -143,12 +159,11 @@ fn a_view_with_little_room_keeps_the_verdict_and_the_fault() {
 
 #[test]
 fn a_pull_in_progress() {
-    let mut document = document();
-    document.phase(PhaseName::Image).attempts = 2;
-    document.phase(PhaseName::Image).tries = 5;
-    document.image.progress = Some(Progress { bytes: 120_400_000, total: Some(340_000_000) });
-    document.end(PhaseName::Database, PhaseState::Done, 1_640);
-    insta::assert_snapshot!(view(document, 20));
+    let mut report = in_progress();
+    report.attempt(PhaseName::Image, 2, Some(5));
+    report.transferred(120_400_000, Some(340_000_000));
+    report.end(PhaseName::Database, PhaseState::Done, 1_640);
+    insta::assert_snapshot!(view(written(&report, 0, None), 20));
 }
 
 #[test]
@@ -163,11 +178,10 @@ fn a_failed_migration_while_the_old_app_serves() {
 
 #[test]
 fn a_service_degraded_by_its_database() {
-    let mut document = ready();
+    let fault = Fault::new(Code::DatabaseRefused, "db.internal:5432 refuses connections");
+    let mut document = later(ServiceState::Degraded, Some(&fault), 90);
     document.database =
         Some(Database { endpoint: "db.internal:5432".into(), state: DatabaseState::Unreachable });
-    let fault = Fault::new(Code::DatabaseRefused, "db.internal:5432 refuses connections");
-    document.set_service(ServiceState::Degraded, Some(Cause::from(&fault)), at(90));
     insta::assert_snapshot!(view(document, 100));
 }
 
@@ -195,12 +209,8 @@ fn exit_codes_follow_the_document() {
     assert_eq!(of(&document()), exit::IN_PROGRESS);
     assert_eq!(of(&ready()), exit::OK);
     assert_eq!(of(&failed()), exit::FAILED, "though the old app serves");
-    let mut degraded = ready();
-    degraded.set_service(ServiceState::Degraded, None, at(50));
-    assert_eq!(of(&degraded), exit::FAILED);
-    let mut stopped = ready();
-    stopped.set_service(ServiceState::Unwatched, None, at(50));
-    assert_eq!(of(&stopped), exit::NO_AGENT);
+    assert_eq!(of(&later(ServiceState::Degraded, None, 50)), exit::FAILED);
+    assert_eq!(of(&later(ServiceState::Unwatched, None, 50)), exit::NO_AGENT);
     assert_eq!(exit::of_document(&ready(), at(961)), exit::NO_AGENT, "expired");
 }
 
@@ -210,7 +220,7 @@ proptest! {
     #[test]
     fn no_text_drives_the_terminal_or_leaves_the_columns(text in any::<String>(), seconds in any::<i32>()) {
         let mut document = failed();
-        document.run.id.clone_from(&text);
+        document.run.id = text.clone().try_into().unwrap_or_else(|_| id("r1"));
         document.run.deployment = Some(text.clone());
         document.image.requested = Some(text.clone());
         document.image.digest = Some(text.clone());

@@ -11,7 +11,7 @@ use super::style::Style;
 use super::{CONFIG_FILE, complain, exit, status, written};
 use crate::config;
 use crate::install::{UNIT, systemctl};
-use crate::status::{file, paths};
+use crate::status::{RunId, file, paths};
 
 /// Between two looks at the status.
 const POLL: Duration = Duration::from_millis(100);
@@ -69,10 +69,10 @@ impl Reload {
     }
 
     /// Waits for the end of a run other than `before`, and says whether one has begun.
-    fn wait_for_the_end(&self, path: &Path, before: &str) -> bool {
+    fn wait_for_the_end(&self, path: &Path, before: &RunId) -> bool {
         let end = Instant::now() + Duration::from_secs(self.wait.into());
         loop {
-            let run = status::read(path).ok().map(|document| document.run).filter(|run| run.id != before);
+            let run = status::read(path).ok().map(|document| document.run).filter(|run| run.id != *before);
             let ended = run.as_ref().is_some_and(|run| run.outcome.is_terminal());
             if ended || Instant::now() >= end {
                 return run.is_some();

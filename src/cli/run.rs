@@ -9,14 +9,12 @@ use time::OffsetDateTime;
 use super::{complain, exit, logging};
 use crate::aws::{Aws, Endpoints};
 use crate::config;
-use crate::deploy::store::{Store, StoreError};
-use crate::deploy::{Agent, Policy, parameter_sender};
+use crate::deploy::{Agent, Timings, parameter_sender};
 use crate::install::REPORT;
 use crate::redact::Redactor;
+use crate::state::{Store, StoreError};
 use crate::status::systemd::Systemd;
-use crate::status::{
-    self, Code, Document, Fault, FaultReport, Outcome, Reporter, ServiceState, Timestamp, paths,
-};
+use crate::status::{Code, Fault, Outcome, Reporter, Run as Begun, RunId, ServiceState, Timestamp, paths};
 use crate::supervise::{self, Options, Signals};
 
 /// Deploy what the configuration describes, then stay and watch over it
@@ -65,11 +63,11 @@ impl Run {
         let loaded = config::load(&self.config);
         let deadline = loaded.as_ref().map_or(std::time::Duration::ZERO, |loaded| loaded.config.deadline);
         let now = Timestamp::from(OffsetDateTime::now_utc());
-        let run = supervise::new_run(&mut store, now, deadline, &id);
+        let run = supervise::new_run(&mut store, now, deadline, id.clone());
         let reporter = Reporter::start(
             &paths::run_dir(),
             redactor.clone(),
-            Document::new(run),
+            run,
             systemd.clone(),
             OffsetDateTime::now_utc,
         );
@@ -79,17 +77,17 @@ impl Run {
         };
         systemd.ready();
         let _watchdog = systemd.watchdog();
-        let policy = Policy::default();
-        let _heartbeat = reporter.keep_heartbeat(policy.heartbeat);
+        let timings = Timings::default();
+        let _heartbeat = reporter.keep_heartbeat(timings.heartbeat);
         let endpoints = Endpoints::from_env();
-        let mut agent = Agent::new(reporter.clone(), redactor, store, policy, endpoints);
+        let mut agent = Agent::new(reporter.clone(), redactor, store, timings, endpoints);
         let options = Options { config: self.config, once: self.once, migrate: self.migrate };
         let outcome = supervise::drive(&mut agent, loaded, id, &options, &mut signals, &systemd).await;
-        reporter.flush(policy.flush).await;
+        reporter.flush(timings.flush).await;
         match outcome {
             _ if !self.once => exit::OK,
             Outcome::Ready => exit::OK,
-            _ => complain(&reporter.snapshot().verdict, exit::FAILED),
+            _ => complain(&reporter.document().verdict, exit::FAILED),
         }
     }
 }
@@ -103,15 +101,15 @@ async fn refuse(reporter: &Reporter, store: &Store, error: &config::Error) -> u8
         words += config::service_hint(path, io::ErrorKind::PermissionDenied);
     }
     let fault = Fault::new(Code::ConfigInvalid, words.lines().next().unwrap_or_default());
-    let now = reporter.now();
-    reporter.update(|document: &mut Document| {
+    let good = store.state().last_good.clone();
+    reporter.update(|report| {
         // What was deployed before goes on, and nobody looks at it.
-        if let Some(good) = &store.state().last_good {
-            document.set_service(ServiceState::Unwatched, None, now);
-            document.serving = Some(good.serving.clone());
+        if let Some(good) = good {
+            report.service(ServiceState::Unwatched, None);
+            report.serving(Some(good.serving));
         }
-        document.fault = Some(FaultReport::new(fault, None));
-        document.run.outcome = Outcome::Failed;
+        report.fault(fault, None);
+        report.end_run(Outcome::Failed);
     });
     deliver(reporter).await;
     complain(&words, code)
@@ -127,17 +125,17 @@ async fn without_state(error: &StoreError) -> u8 {
     let code = Code::StateUnusable;
     let words = format!("{code}: {error}. {}", code.hint());
     let now = Timestamp::from(OffsetDateTime::now_utc());
-    let run = status::Run::begun(&format!("0-{:06x}", fastrand::u32(..0x100_0000)), 0, now, None);
+    let run = Begun::begun(RunId::random(0), 0, now, None);
     let reporter = Reporter::start(
         &paths::run_dir(),
         Redactor::default(),
-        Document::new(run),
+        run,
         Systemd::from_env(),
         OffsetDateTime::now_utc,
     );
-    reporter.update(|document| {
-        document.fault = Some(FaultReport::new(Fault::new(code, error.to_string()), None));
-        document.run.outcome = Outcome::Failed;
+    reporter.update(|report| {
+        report.fault(Fault::new(code, error.to_string()), None);
+        report.end_run(Outcome::Failed);
     });
     deliver(&reporter).await;
     let denied = reason.kind() == io::ErrorKind::PermissionDenied;
@@ -147,13 +145,13 @@ async fn without_state(error: &StoreError) -> u8 {
 /// Sends the status to the parameter that the unit's environment names: no configuration does.
 async fn deliver(reporter: &Reporter) {
     let Some(name) = std::env::var(REPORT).ok().filter(|name| !name.is_empty()) else { return };
-    let policy = Policy::default();
+    let timings = Timings::default();
     let endpoints = Endpoints::from_env();
     let region = region(&endpoints).await;
     match Aws::connect(endpoints, region.as_deref()).await {
         Ok(aws) => {
-            reporter.attach_parameter(parameter_sender(&aws, &name, policy.report));
-            reporter.flush(policy.flush).await;
+            reporter.attach_parameter(parameter_sender(&aws, &name, timings.report));
+            reporter.flush(timings.flush).await;
         }
         Err(error) => tracing::warn!(%error, "the status parameter cannot be written"),
     }

@@ -1,6 +1,6 @@
 //! The validated configuration: what a `config.yaml` means once every check
 //! that needs nothing but the file itself has passed. Values that live
-//! elsewhere are still references here; `deploy::resolve` fetches them.
+//! elsewhere are still references here; `deploy::plan` fetches them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -162,9 +162,20 @@ pub enum Connection {
     },
 }
 
+/// What a one-shot container is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobKind {
+    /// Whatever the user wants done before the migration.
+    Job,
+    /// The migration.
+    Migration,
+}
+
 /// A one-shot container. The migration is the one that comes with defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
+    /// What it is for.
+    pub kind: JobKind,
     /// Name in the status and in labels; `migrate` for the migration.
     pub name: String,
     /// `None`: the application's image.

@@ -1,242 +1,41 @@
-//! From the configuration to the desired state.
+//! The first phase: where the agent runs, the engine, what serves already, and what is wanted.
 
-use std::collections::HashMap;
-
-use secrecy::{ExposeSecret as _, SecretString};
-
-use super::desired::{App, Desired, Job, Logins, Source};
-use super::facts::Facts;
-use super::values::Values;
-use crate::config::{self, Config, Connection, DatabaseUrl, ImageReference, Text, ValueSource};
-use crate::docker::pull::Credentials;
-use crate::redact::Redactor;
+use super::agent::Agent;
+use super::app::report_serving;
+use super::parameter;
+use super::plan::{self, Desired, Environment};
+use super::run::RunContext;
+use crate::config::Config;
+use crate::docker::{self, Engine, Scope};
 use crate::status::{Code, Fault};
 
-/// Fetches every value and returns the desired state with what the reader should know.
+/// Asks for the instance, Docker and the values; the first two at the same time.
 ///
 /// # Errors
-/// One fault that names every value that could not be had.
-pub async fn resolve(
+/// The engine does not answer, or a value cannot be had.
+pub(super) async fn resolve(
+    agent: &mut Agent,
     config: &Config,
-    facts: &Facts,
-    redactor: &Redactor,
-) -> Result<(Desired, Vec<String>), Fault> {
-    let values = Values::fetch(config, facts, redactor).await?;
-    let mut resolver = Resolver { facts, values };
-    let desired = resolver.desired(config).await;
-    let Values { faults, notes, .. } = resolver.values;
-    match desired {
-        Some(desired) if faults.is_empty() => Ok((desired, notes)),
-        _ => Err(all_in_one(faults)),
-    }
-}
-
-/// Several faults as one: the first one's code, everybody's words.
-fn all_in_one(faults: Vec<Fault>) -> Fault {
-    let code = faults.first().map_or(Code::Internal, |fault| fault.code);
-    let words: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
-    Fault::new(code, words.join("; "))
-}
-
-struct Resolver<'a> {
-    facts: &'a Facts,
-    values: Values<'a>,
-}
-
-impl Resolver<'_> {
-    async fn desired(&mut self, config: &Config) -> Option<Desired> {
-        let image = self.image("image", &config.image);
-        let database = self.database(config);
-        let app = self.app(config, database.as_ref());
-        let source = config.source.as_ref().map(|source| self.source(source));
-        let jobs: Vec<Option<Job>> = config.jobs.iter().map(|job| self.job(job)).collect();
-        let migrate = config.migrate.as_ref().map(|job| self.job(job));
-        let mut logins = self.logins(config);
-        let image = image?;
-        let jobs: Vec<Job> = jobs.into_iter().collect::<Option<_>>()?;
-        let migrate = migrate.map_or(Some(None), |job| job.map(Some))?;
-        let images = jobs.iter().chain(&migrate).filter_map(|job| job.image.clone());
-        for image in images.chain([image.clone()]) {
-            self.ecr_login(&image, &mut logins).await;
-        }
-        Some(Desired {
-            image,
-            logins,
-            source: source.map_or(Some(None), |source| source.map(Some))?,
-            database: if config.database.is_some() { Some(database?) } else { None },
-            jobs,
-            migrate,
-            app,
-            health: config.health.clone(),
-            deadlines: config.deadlines,
-            job_tries: config.tries.migrate,
-        })
-    }
-
-    fn app(&mut self, config: &Config, database: Option<&DatabaseUrl>) -> App {
-        let mut env = Vec::new();
-        let mut secret_names = Vec::new();
-        for (name, value) in &config.app.env {
-            let field = format!("app.env.{name}");
-            let kept_empty = value.from == ValueSource::Literal(Text(Vec::new()));
-            match self.values.value(&field, value) {
-                // A variable that is there but empty crashes some applications (an empty SENTRY_DSN).
-                Some(text) if text.expose_secret().is_empty() && !kept_empty => {}
-                Some(text) => {
-                    if !matches!(value.from, ValueSource::Literal(_)) {
-                        secret_names.push(name.clone());
-                    }
-                    env.push((name.clone(), text));
-                }
-                None => {}
-            }
-        }
-        if let (Some(url), Some(database)) = (database, &config.database) {
-            env.push((database.env.clone(), url.url().clone()));
-            secret_names.push(database.env.clone());
-        }
-        let app = &config.app;
-        App {
-            entrypoint: app.entrypoint.clone(),
-            command: app.command.clone(),
-            port: app.port,
-            publish: app.publish,
-            memory: app.memory,
-            on_failure: app.on_failure,
-            env,
-            secret_names,
-        }
-    }
-
-    fn database(&mut self, config: &Config) -> Option<DatabaseUrl> {
-        let parsed = match &config.database.as_ref()?.connection {
-            Connection::Url(value) => {
-                let url = self.values.value("database.url", value)?;
-                self.values.learn("database.url", url.expose_secret());
-                DatabaseUrl::parse(url.expose_secret())
-            }
-            Connection::Parts { scheme, host, port, name, user, password } => {
-                let host = self.values.value("database.host", host);
-                let name = self.values.value("database.name", name);
-                let user = self.values.value("database.user", user);
-                let password = self.values.value("database.password", password);
-                let (host, name, user, password) = (host?, name?, user?, password?);
-                DatabaseUrl::from_parts(
-                    scheme,
-                    host.expose_secret(),
-                    *port,
-                    name.expose_secret(),
-                    user.expose_secret(),
-                    &password,
-                )
-            }
-        };
-        let refused = |message: String| Fault::new(Code::DatabaseUrlInvalid, message);
-        match parsed {
-            Ok(url) if url.is_loopback() => {
-                let message = "the database URL names the loopback address, which inside the app's container is the container itself";
-                self.values.faults.push(refused(message.to_owned()));
-                None
-            }
-            Ok(url) => {
-                self.values.learn("database.url", url.url().expose_secret());
-                if let Some(password) = url.password() {
-                    let user = url.user().unwrap_or_default();
-                    self.values.learn_login("the database password", user, password);
-                }
-                Some(url)
-            }
-            Err(error) => {
-                self.values.faults.push(refused(format!("database.url: {error}")));
-                None
-            }
-        }
-    }
-
-    fn logins(&mut self, config: &Config) -> Logins {
-        let mut logins = HashMap::new();
-        for (host, login) in &config.registries {
-            let username = self.values.value(&format!("registries.{host}.username"), &login.username);
-            let password = self.values.value(&format!("registries.{host}.password"), &login.password);
-            let empty =
-                |text: &Option<SecretString>| text.as_ref().is_none_or(|t| t.expose_secret().is_empty());
-            if empty(&username) || empty(&password) {
-                self.values.notes.push(format!("{host}: no user name or password, so anonymous"));
-            } else if let (Some(username), Some(password)) = (username, password) {
-                let username = username.expose_secret().to_owned();
-                self.values.learn_login(&format!("the password for {host}"), &username, &password);
-                logins.insert(host.clone(), Ok(Credentials { username, password }));
-            }
-        }
-        logins
-    }
-
-    /// ECR hosts need no configuration: the instance's role logs in.
-    async fn ecr_login(&mut self, image: &ImageReference, logins: &mut Logins) {
-        let Some(ecr) = image.ecr() else { return };
-        if logins.contains_key(image.registry()) {
-            return;
-        }
-        let token = match &self.facts.aws {
-            Ok(aws) => aws.ecr_login(&ecr.region).await,
-            Err(error) => Err(error.clone()),
-        };
-        let login = token.map(|token| {
-            self.values.learn_login("the ECR token", &token.username, &token.password);
-            Credentials { username: token.username, password: token.password }
-        });
-        // Not the end of the run: the image may still be built.
-        let refused = |error| {
-            let fault = Fault::from(error);
-            let code = if fault.code == Code::ParameterDenied { Code::RegistryDenied } else { fault.code };
-            Fault { code, ..fault }
-        };
-        logins.insert(image.registry().to_owned(), login.map_err(refused));
-    }
-
-    fn source(&mut self, source: &config::Source) -> Option<Source> {
-        let repository = self.values.text("source.repository", &source.repository);
-        let reference = self.values.text("source.ref", &source.reference);
-        let token = source.token.as_ref().and_then(|value| self.values.value("source.token", value));
-        let mut build_args = HashMap::new();
-        for (name, text) in &source.build_args {
-            build_args.insert(name.clone(), self.values.text(&format!("source.build_args.{name}"), text)?);
-        }
-        Some(Source {
-            repository: repository?,
-            reference: reference?,
-            token: token.filter(|token| !token.expose_secret().is_empty()),
-            api_url: source.api_url.clone(),
-            context: source.context.clone(),
-            dockerfile: source.dockerfile.clone(),
-            build_args,
-        })
-    }
-
-    fn job(&mut self, job: &config::Job) -> Option<Job> {
-        let image = match &job.image {
-            Some(text) => Some(self.image(&format!("{}.image", job.name), text)?),
-            None => None,
-        };
-        let files = job.files.iter().map(|(inside, host)| (inside.clone(), host.clone())).collect();
-        Some(Job {
-            name: job.name.clone(),
-            image,
-            entrypoint: job.entrypoint.clone(),
-            command: job.command.clone(),
-            files,
-            timeout: job.timeout,
-        })
-    }
-
-    fn image(&mut self, field: &str, text: &Text) -> Option<ImageReference> {
-        let name = self.values.text(field, text)?;
-        match ImageReference::parse(&name) {
-            Ok(image) => Some(image),
-            Err(error) => {
-                self.values.faults.push(Fault::new(Code::ImageNameInvalid, format!("{field}: {error}")));
-                None
-            }
-        }
-    }
+    run: &RunContext,
+) -> Result<(Desired, Engine), Fault> {
+    let scope = Scope::new(agent.store.folder());
+    // At the run's deadline only the phase would be named, and not that it was Docker.
+    let patience = agent.timings.docker_patience.min(run.left().mul_f32(0.9));
+    let socket = docker::socket_from_env();
+    let (environment, engine) = tokio::join!(
+        Environment::gather(config, &agent.endpoints),
+        Engine::connect(&socket, scope, patience)
+    );
+    environment.report(&agent.reporter, config);
+    parameter::connect(agent, config, &environment);
+    let engine = engine?;
+    agent.engine = Some(engine.clone());
+    report_serving(&engine, &agent.store, &agent.availability).await;
+    let limit = agent.timings.parameters.min(run.left());
+    let resolved = plan::resolve(config, &environment, &agent.redactor);
+    let (desired, notes) = tokio::time::timeout(limit, resolved).await.map_err(|_| {
+        Fault::new(Code::ParametersUnreachable, format!("no values within {} s", limit.as_secs()))
+    })??;
+    agent.reporter.update(|report| notes.into_iter().for_each(|note| report.note(note)));
+    Ok((desired, engine))
 }

@@ -6,11 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::{
-    App, Cause, Database, FaultReport, HealthStage, Image, Instance, Migration, Service, ServiceState,
-    Serving,
+use super::omit::is_default;
+use super::run::{Phase, Run};
+use super::sections::{
+    App, Database, FaultReport, HealthStage, Image, Instance, Migration, Service, Serving,
 };
-use super::run::{Phase, PhaseName, PhaseState, Run};
 use super::timestamp::Timestamp;
 
 /// The version that this agent writes and understands.
@@ -63,102 +63,21 @@ pub struct Document {
     pub heartbeat_at: Timestamp,
     /// From here on the agent must be taken for dead.
     pub expires_at: Timestamp,
-    /// The agent itself.
-    pub agent: Agent,
+    /// The agent that wrote this.
+    pub agent: Writer,
 }
 
-/// The agent itself.
+/// The agent that wrote a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Agent {
+pub struct Writer {
     /// Its version.
     pub version: String,
 }
 
-impl Document {
-    /// The document of an agent that begins its first run and knows nothing else yet.
+impl Writer {
+    /// This agent.
     #[must_use]
-    pub fn new(run: Run) -> Self {
-        let now = run.started;
-        Self {
-            verdict: String::new(),
-            schema: SCHEMA,
-            service: Service { state: ServiceState::None, since: now, cause: None },
-            run,
-            serving: None,
-            image: Image::default(),
-            instance: Instance::default(),
-            database: None,
-            migration: None,
-            app: App::default(),
-            health: Vec::new(),
-            phases: pending(),
-            fault: None,
-            notes: Vec::new(),
-            heartbeat_at: now,
-            expires_at: now,
-            agent: Agent { version: env!("CARGO_PKG_VERSION").to_owned() },
-        }
+    pub fn this() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").to_owned() }
     }
-
-    /// Begins another run: what the last one did goes, what is true of the
-    /// service and the instance stays.
-    pub fn next_run(&mut self, run: Run) {
-        self.run = run;
-        self.image = Image::default();
-        self.database = None;
-        self.migration = None;
-        self.health = Vec::new();
-        self.phases = pending();
-        self.fault = None;
-        self.notes = Vec::new();
-    }
-
-    /// Marks a phase as begun, `at` milliseconds after the run.
-    pub fn begin(&mut self, name: PhaseName, at: u64) {
-        let phase = self.phase(name);
-        phase.state = PhaseState::Running;
-        phase.start_ms = Some(at);
-        phase.ms = None;
-        self.run.phase = Some(name);
-    }
-
-    /// Marks a phase as ended, `at` milliseconds after the run. One that never
-    /// began (skipped, kept) has no place on the time line.
-    pub fn end(&mut self, name: PhaseName, state: PhaseState, at: u64) {
-        let phase = self.phase(name);
-        phase.state = state;
-        phase.ms = phase.start_ms.map(|start| at.saturating_sub(start));
-        if let Some(other) = self.phases.iter().find(|p| p.state == PhaseState::Running) {
-            self.run.phase = Some(other.name);
-        }
-    }
-
-    /// The entry of a phase.
-    pub fn phase(&mut self, name: PhaseName) -> &mut Phase {
-        let index = self.phases.iter().position(|p| p.name == name).unwrap_or_else(|| {
-            self.phases.push(Phase::pending(name));
-            self.phases.len() - 1
-        });
-        &mut self.phases[index]
-    }
-
-    /// Adds a note in the place of an earlier one that begins the same.
-    pub fn note(&mut self, beginning: &str, rest: &str) {
-        self.notes.retain(|note| !note.starts_with(beginning));
-        self.notes.push(format!("{beginning}{rest}"));
-    }
-
-    /// Sets the state of the service; `since` moves only where the state does.
-    pub fn set_service(&mut self, state: ServiceState, cause: Option<Cause>, now: Timestamp) {
-        let since = if self.service.state == state { self.service.since } else { now };
-        self.service = Service { state, since, cause };
-    }
-}
-
-fn pending() -> Vec<Phase> {
-    PhaseName::ALL.iter().copied().map(Phase::pending).collect()
-}
-
-pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }

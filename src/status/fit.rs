@@ -5,8 +5,8 @@
 //! code and what tells whose answer it is stay.
 
 use super::document::Document;
-use super::facts::{App, Image, Instance};
 use super::run::PhaseState;
+use super::sections::{App, Image, Instance};
 use super::text::{json_len, keep_end, keep_start};
 
 /// Run Command shows 2,400 characters of an answer; the rest is for a line or
@@ -53,7 +53,6 @@ pub(crate) fn texts(document: &mut Document, visit: &mut dyn FnMut(&mut String, 
     let Document { run, service, serving, image, instance, database, migration, app, .. } = document;
     let some = [
         (&mut run.deployment, 64),
-        (&mut run.superseded_by, 48),
         (&mut image.requested, 200),
         (&mut image.digest, 80),
         (&mut image.commit, 64),
@@ -70,7 +69,8 @@ pub(crate) fn texts(document: &mut Document, visit: &mut dyn FnMut(&mut String, 
     for (text, max) in some {
         text.iter_mut().for_each(|text| visit(text, max));
     }
-    visit(&mut run.id, 48);
+    visit(&mut run.id.0, 48);
+    run.superseded_by.iter_mut().for_each(|run| visit(&mut run.0, 48));
     visit(&mut document.agent.version, 24);
     if let Some(cause) = &mut service.cause {
         visit(&mut cause.message, 240);
@@ -78,7 +78,7 @@ pub(crate) fn texts(document: &mut Document, visit: &mut dyn FnMut(&mut String, 
     }
     if let Some(serving) = serving {
         visit(&mut serving.image, 200);
-        visit(&mut serving.run, 48);
+        visit(&mut serving.run.0, 48);
         serving.digest.iter_mut().for_each(|text| visit(text, 80));
         serving.commit.iter_mut().for_each(|text| visit(text, 64));
     }

@@ -53,7 +53,7 @@ struct Newest {
 
 /// What has become of the sends.
 #[derive(Debug, Clone, Default)]
-struct Outcome {
+struct Delivery {
     /// The `wanted` that was delivered or refused for good.
     settled: u64,
     /// The bytes the parameter holds; unknown while a send is under way or after it failed.
@@ -66,7 +66,7 @@ struct Outcome {
 #[derive(Debug, Clone)]
 pub struct Parameter {
     newest: watch::Sender<Newest>,
-    outcome: watch::Receiver<Outcome>,
+    delivery: watch::Receiver<Delivery>,
 }
 
 impl Parameter {
@@ -77,9 +77,9 @@ impl Parameter {
         F: Future<Output = Result<(), SendError>> + Send + 'static,
     {
         let (newest, newest_rx) = watch::channel(Newest { bytes: "".into(), wanted: 0, urgent: 0 });
-        let (outcome_tx, outcome) = watch::channel(Outcome::default());
-        tokio::spawn(run(pace, send, newest_rx, outcome_tx));
-        Self { newest, outcome }
+        let (delivery_tx, delivery) = watch::channel(Delivery::default());
+        tokio::spawn(run(pace, send, newest_rx, delivery_tx));
+        Self { newest, delivery }
     }
 
     /// The file's new bytes, to be sent when their turn comes; `urgent` is at once.
@@ -98,7 +98,7 @@ impl Parameter {
 
     /// Why the parameter was refused for good, if the last send was.
     pub(super) fn refused(&self) -> Option<String> {
-        self.outcome.borrow().refused.clone()
+        self.delivery.borrow().refused.clone()
     }
 
     /// Sends the newest bytes at once and waits for it, at most `limit`.
@@ -109,9 +109,9 @@ impl Parameter {
             newest.urgent += 1;
         });
         let wanted = self.newest.borrow().wanted;
-        let mut outcome = self.outcome.clone();
-        match timeout(limit, outcome.wait_for(|outcome| outcome.settled >= wanted)).await {
-            Ok(Ok(outcome)) => outcome.refused.is_none(),
+        let mut delivery = self.delivery.clone();
+        match timeout(limit, delivery.wait_for(|delivery| delivery.settled >= wanted)).await {
+            Ok(Ok(delivery)) => delivery.refused.is_none(),
             Ok(Err(_)) | Err(_) => false,
         }
     }
@@ -121,7 +121,7 @@ async fn run<S, F>(
     pace: Pace,
     mut send: S,
     mut newest: watch::Receiver<Newest>,
-    outcome: watch::Sender<Outcome>,
+    delivery: watch::Sender<Delivery>,
 ) where
     S: FnMut(String) -> F,
     F: Future<Output = Result<(), SendError>>,
@@ -130,20 +130,20 @@ async fn run<S, F>(
     let mut urgent_seen = 0;
     let mut failures = 0;
     loop {
-        let settled = outcome.borrow().settled;
+        let settled = delivery.borrow().settled;
         let Ok(wanted) = due(&mut newest, settled, urgent_seen, not_before).await else { return };
         urgent_seen = wanted.urgent;
-        if outcome.borrow().delivered.as_ref() == Some(&wanted.bytes) {
-            outcome.send_modify(|outcome| outcome.settled = wanted.wanted);
+        if delivery.borrow().delivered.as_ref() == Some(&wanted.bytes) {
+            delivery.send_modify(|delivery| delivery.settled = wanted.wanted);
             continue;
         }
-        outcome.send_modify(|outcome| outcome.delivered = None);
+        delivery.send_modify(|delivery| delivery.delivered = None);
         not_before = Instant::now() + pace.interval;
         match attempt(pace.call, &mut send, &wanted.bytes).await {
             Ok(()) => {
                 failures = 0;
                 let delivered = Some(wanted.bytes);
-                outcome.send_replace(Outcome { settled: wanted.wanted, delivered, refused: None });
+                delivery.send_replace(Delivery { settled: wanted.wanted, delivered, refused: None });
             }
             Err(error) if error.retryable => {
                 failures += 1;
@@ -152,12 +152,12 @@ async fn run<S, F>(
             }
             Err(error) => {
                 let message = error.message;
-                if outcome.borrow().refused.as_ref() != Some(&message) {
+                if delivery.borrow().refused.as_ref() != Some(&message) {
                     tracing::error!(error = message, "the status parameter is refused");
                 }
-                outcome.send_modify(|outcome| {
-                    outcome.settled = wanted.wanted;
-                    outcome.refused = Some(message);
+                delivery.send_modify(|delivery| {
+                    delivery.settled = wanted.wanted;
+                    delivery.refused = Some(message);
                 });
             }
         }

@@ -1,5 +1,5 @@
-//! The one way into the status: a change to the document becomes bytes once,
-//! and the same bytes go to every sink.
+//! The one way into the status: a change to the report becomes a document and
+//! bytes once, and the same bytes go to every sink.
 //!
 //! Reporting never fails and never waits: what goes wrong on the way is logged
 //! once and noted in the document.
@@ -16,6 +16,7 @@ use super::document::Document;
 use super::file::StatusFile;
 use super::fit;
 use super::parameter::Parameter;
+use super::report::Report;
 use super::run::{PhaseName, PhaseState, Run};
 use super::systemd::Systemd;
 use super::timestamp::Timestamp;
@@ -23,23 +24,17 @@ use super::verdict::verdict;
 use crate::redact::Redactor;
 use crate::redact::plain;
 
-/// Between two heartbeats.
-pub const HEARTBEAT: Duration = Duration::from_secs(300);
-
-/// A document expires after three missed heartbeats and a minute for their delivery.
-pub const EXPIRES_AFTER_SECONDS: u32 = 3 * 300 + 60;
-
 /// Between two writes of mere progress.
 const PROGRESS: Duration = Duration::from_secs(1);
 
-/// The reporter; clones share one document.
+/// The reporter; clones share one report.
 #[derive(Clone)]
 pub struct Reporter {
     shared: Arc<Mutex<Shared>>,
 }
 
 struct Shared {
-    document: Document,
+    report: Report,
     /// What the file holds.
     bytes: Arc<str>,
     /// Start of the run on the monotonic clock: at boot the wall clock may still jump.
@@ -54,19 +49,19 @@ struct Shared {
 }
 
 impl Reporter {
-    /// Writes the first document, before any work begins. `dir` is the run
-    /// folder, `clock` the wall clock.
+    /// Writes the first document of the first run, before any work begins.
+    /// `dir` is the run folder, `clock` the wall clock.
     #[must_use]
     pub fn start(
         dir: &Path,
         redactor: Redactor,
-        document: Document,
+        run: Run,
         systemd: Systemd,
         clock: fn() -> OffsetDateTime,
     ) -> Self {
         let now = Instant::now();
         let mut shared = Shared {
-            document,
+            report: Report::new(run),
             bytes: "".into(),
             run_began: now,
             last_write: now,
@@ -84,7 +79,7 @@ impl Reporter {
     /// Sends the document to a parameter from now on, the current one first.
     pub fn attach_parameter(&self, parameter: Parameter) {
         let mut shared = self.lock();
-        parameter.offer(Arc::clone(&shared.bytes), shared.document.run.outcome.is_terminal());
+        parameter.offer(Arc::clone(&shared.bytes), shared.report.run.outcome.is_terminal());
         shared.parameter = Some(parameter);
     }
 
@@ -93,7 +88,7 @@ impl Reporter {
     ///
     /// The outcome of a run that has ended is never rewritten: a change to
     /// `run` is dropped then, unless it is another run.
-    pub fn update(&self, change: impl FnOnce(&mut Document)) {
+    pub fn update(&self, change: impl FnOnce(&mut Report)) {
         let mut shared = self.lock();
         let ended = shared.change(change);
         shared.write();
@@ -103,7 +98,7 @@ impl Reporter {
     }
 
     /// Mere progress, which ends no run: to the file only, and at most once a second.
-    pub fn progress(&self, change: impl FnOnce(&mut Document)) {
+    pub fn progress(&self, change: impl FnOnce(&mut Report)) {
         let mut shared = self.lock();
         shared.change(change);
         if shared.last_write.elapsed() < PROGRESS {
@@ -115,22 +110,22 @@ impl Reporter {
         }
     }
 
-    /// Begins another run; see [`Document::next_run`].
+    /// Begins another run; see [`Report::next_run`].
     pub fn begin_run(&self, run: Run) {
         self.lock().run_began = Instant::now();
-        self.update(|document| document.next_run(run));
+        self.update(|report| report.next_run(run));
     }
 
     /// Begins a phase.
     pub fn begin(&self, phase: PhaseName) {
         let at = self.elapsed_ms();
-        self.update(|document| document.begin(phase, at));
+        self.update(|report| report.begin(phase, at));
     }
 
     /// Ends a phase.
     pub fn end(&self, phase: PhaseName, state: PhaseState) {
         let at = self.elapsed_ms();
-        self.update(|document| document.end(phase, state, at));
+        self.update(|report| report.end(phase, state, at));
     }
 
     /// Milliseconds since the run began.
@@ -147,8 +142,14 @@ impl Reporter {
 
     /// The document as it is, redacted, before anything was cut to fit.
     #[must_use]
-    pub fn snapshot(&self) -> Document {
-        self.lock().public()
+    pub fn document(&self) -> Document {
+        self.lock().document()
+    }
+
+    /// Logs the verdict.
+    pub fn log_verdict(&self) {
+        let document = self.document();
+        tracing::info!(run = %document.run.id, outcome = %document.run.outcome, "{}", document.verdict);
     }
 
     /// Says that the agent lives.
@@ -156,7 +157,7 @@ impl Reporter {
         self.update(|_| {});
     }
 
-    /// Says so every `period`, [`HEARTBEAT`] by policy, until the handle is
+    /// Says so every `period`, [`HEARTBEAT`](super::heartbeat::HEARTBEAT) by default, until the handle is
     /// aborted or the runtime ends. A late one delays none of the next.
     #[must_use]
     pub fn keep_heartbeat(&self, period: Duration) -> JoinHandle<()> {
@@ -193,27 +194,30 @@ impl Shared {
     }
 
     /// Applies a change and keeps what must hold. Returns whether it ended the run.
-    fn change(&mut self, change: impl FnOnce(&mut Document)) -> bool {
-        let before = self.document.run.clone();
-        change(&mut self.document);
-        let run = &mut self.document.run;
-        if run.id == before.id && before.outcome.is_terminal() {
-            if run.outcome != before.outcome {
-                tracing::error!(run = before.id, outcome = %run.outcome, "the outcome of an ended run stays");
+    fn change(&mut self, change: impl FnOnce(&mut Report)) -> bool {
+        let (now, report) = (self.now(), &mut self.report);
+        let (run, state) = (report.run.clone(), report.service.state);
+        change(report);
+        if report.service.state != state {
+            report.service.since = now;
+        }
+        if report.run.id == run.id && run.outcome.is_terminal() {
+            if report.run.outcome != run.outcome {
+                tracing::error!(run = %run.id, outcome = %report.run.outcome, "the outcome of an ended run stays");
             }
-            *run = before;
+            report.run = run;
             return false;
         }
-        let ended = run.outcome.is_terminal();
-        if ended && run.finished.is_none() {
-            run.finished = Some(Timestamp::from((self.clock)()));
+        let ended = report.run.outcome.is_terminal();
+        if ended && report.run.finished.is_none() {
+            report.run.finished = Some(now);
         }
         ended
     }
 
     /// The document as it may be seen: no secret and no control character in any text.
-    fn public(&self) -> Document {
-        let mut document = self.document.clone();
+    fn document(&self) -> Document {
+        let mut document = self.report.document(self.now());
         if let Some(error) = &self.file_error {
             document.notes.push(format!("the status file cannot be written: {error}"));
         }
@@ -231,10 +235,7 @@ impl Shared {
     }
 
     fn write(&mut self) {
-        let now = self.now();
-        self.document.heartbeat_at = now;
-        self.document.expires_at = now.plus(EXPIRES_AFTER_SECONDS);
-        let document = self.public();
+        let document = self.document();
         self.systemd.status(&document.verdict);
         self.bytes = fit::to_json(document).into();
         self.last_write = Instant::now();

@@ -4,13 +4,58 @@
 use serde::{Deserialize, Serialize};
 
 use super::names::named;
+use super::omit::at_most_one;
 use super::timestamp::Timestamp;
+
+/// A run's unique name; never empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(pub(super) String);
+
+impl RunId {
+    /// A name that no other run has, whatever became of the count of runs.
+    #[must_use]
+    pub fn random(sequence: u64) -> Self {
+        Self(format!("{sequence}-{:06x}", fastrand::u32(..0x100_0000)))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A run without a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a run's id is empty")]
+pub struct EmptyRunId;
+
+impl TryFrom<String> for RunId {
+    type Error = EmptyRunId;
+
+    fn try_from(text: String) -> Result<Self, EmptyRunId> {
+        if text.is_empty() { Err(EmptyRunId) } else { Ok(Self(text)) }
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0
+    }
+}
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// One attempt to reach the desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// Unique name of the run.
-    pub id: String,
+    /// Its name.
+    pub id: RunId,
     /// Counts the runs of this instance, from 1.
     pub sequence: u64,
     /// `deployment.id` of the configuration, echoed.
@@ -31,15 +76,15 @@ pub struct Run {
     pub deadline: Option<Timestamp>,
     /// The run that took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub superseded_by: Option<String>,
+    pub superseded_by: Option<RunId>,
 }
 
 impl Run {
     /// A run as it begins.
     #[must_use]
-    pub fn begun(id: &str, sequence: u64, started: Timestamp, deadline: Option<Timestamp>) -> Self {
+    pub fn begun(id: RunId, sequence: u64, started: Timestamp, deadline: Option<Timestamp>) -> Self {
         Self {
-            id: id.to_owned(),
+            id,
             sequence,
             deployment: None,
             outcome: Outcome::InProgress,
@@ -143,9 +188,4 @@ impl Phase {
     pub const fn pending(name: PhaseName) -> Self {
         Self { name, state: PhaseState::Pending, start_ms: None, ms: None, attempts: 0, tries: 0 }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-pub(super) fn at_most_one(count: &u32) -> bool {
-    *count <= 1
 }

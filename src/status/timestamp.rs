@@ -17,10 +17,11 @@ impl Timestamp {
         self.0.unix_timestamp()
     }
 
-    /// This many seconds later.
+    /// This much later, in whole seconds.
     #[must_use]
-    pub fn plus(self, seconds: u32) -> Self {
-        Self(self.0.saturating_add(time::Duration::seconds(seconds.into())))
+    pub fn plus(self, time: std::time::Duration) -> Self {
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(time::Duration::seconds(seconds)))
     }
 }
 

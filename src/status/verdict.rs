@@ -1,9 +1,9 @@
 //! The one line a person can act on, derived from the document alone.
 
 use super::document::Document;
-use super::facts::{FaultReport, ImageSource, ServiceState, Serving};
 use super::fit::MAX_VERDICT;
 use super::run::{Outcome, PhaseName, PhaseState};
+use super::sections::{FaultReport, ImageSource, ServiceState, Serving};
 use super::text::{keep_start, one_line};
 
 /// Bytes of a foreign message in the verdict, so that the hint after it is seen.

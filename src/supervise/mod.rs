@@ -12,10 +12,10 @@ use tokio::sync::watch::Sender;
 pub use signals::{Signal, Signals};
 
 use crate::config::{self, Loaded};
-use crate::deploy::store::Store;
 use crate::deploy::{self, Agent, Cut};
+use crate::state::Store;
 use crate::status::systemd::Systemd;
-use crate::status::{Outcome, Reporter, Run, ServiceState, Timestamp};
+use crate::status::{Outcome, Reporter, Run, RunId, ServiceState, Timestamp, Topic};
 use watch::Watch;
 
 /// What to do besides deploying the configuration.
@@ -34,7 +34,7 @@ pub struct Options {
 pub async fn drive(
     agent: &mut Agent,
     loaded: Loaded,
-    run: String,
+    run: RunId,
     options: &Options,
     signals: &mut Signals,
     systemd: &Systemd,
@@ -45,7 +45,7 @@ pub async fn drive(
     loop {
         let (outcome, mut next) = steering.deploy(agent, &wanted, force).await;
         force = false;
-        tracing::info!(run = %wanted.id, outcome = %outcome, "{}", steering.reporter.snapshot().verdict);
+        steering.reporter.log_verdict();
         if matches!(next, Next::Watch) {
             if options.once {
                 return outcome;
@@ -54,19 +54,20 @@ pub async fn drive(
             agent.unwatched = SystemTime::now();
         }
         let Next::Deploy(newer) = next else {
-            tell_unwatched(&steering.reporter);
+            // The application, where there is one, goes on; from here on nobody looks.
+            agent.availability.set(ServiceState::Unwatched, None, |_| {});
             return outcome;
         };
         wanted = *newer;
         let (now, deadline) = (steering.reporter.now(), wanted.loaded.config.deadline);
-        steering.reporter.begin_run(new_run(&mut agent.store, now, deadline, &wanted.id));
+        steering.reporter.begin_run(new_run(&mut agent.store, now, deadline, wanted.id.clone()));
     }
 }
 
 /// A configuration that is to be deployed, and the id of the run that does it.
 struct Wanted {
     loaded: Loaded,
-    id: String,
+    id: RunId,
 }
 
 /// What comes after a run, or after watching.
@@ -91,13 +92,13 @@ impl Steering<'_> {
         let (cutter, cut) = tokio::sync::watch::channel(Cut::No);
         let next_id = next_run_id(&agent.store);
         let mut watch = std::pin::pin!(Watch::run(Watch::new(agent)));
-        let mut run = std::pin::pin!(deploy::run(agent, &wanted.loaded, &wanted.id, force, cut));
+        let mut run = std::pin::pin!(deploy::run(agent, &wanted.loaded, wanted.id.clone(), force, cut));
         let mut next = Next::Watch;
         loop {
             tokio::select! {
                 outcome = &mut run => return (outcome, next),
                 () = &mut watch => {}
-                signal = self.signals.next() => match self.heed(signal, &next_id) {
+                signal = self.signals.next() => match self.handle(signal, &next_id) {
                     // A stop is never overruled.
                     _ if matches!(next, Next::Stop) => {}
                     Next::Watch => {}
@@ -116,7 +117,7 @@ impl Steering<'_> {
         loop {
             tokio::select! {
                 () = &mut watch => {}
-                signal = self.signals.next() => match self.heed(signal, &next_id) {
+                signal = self.signals.next() => match self.handle(signal, &next_id) {
                     Next::Watch => {}
                     next => return next,
                 },
@@ -125,8 +126,8 @@ impl Steering<'_> {
     }
 
     /// What a signal asks for. A reload reads the configuration; a bad one
-    /// changes nothing and is told.
-    fn heed(&self, signal: Signal, next_id: &str) -> Next {
+    /// changes nothing and is noted.
+    fn handle(&self, signal: Signal, next_id: &RunId) -> Next {
         if signal == Signal::Stop {
             self.systemd.stopping();
             return Next::Stop;
@@ -136,14 +137,14 @@ impl Steering<'_> {
         self.systemd.ready();
         match loaded {
             Ok(loaded) => {
-                tracing::info!(run = next_id, "the configuration was read again");
-                Next::Deploy(Box::new(Wanted { loaded, id: next_id.to_owned() }))
+                tracing::info!(run = %next_id, "the configuration was read again");
+                Next::Deploy(Box::new(Wanted { loaded, id: next_id.clone() }))
             }
             Err(error) => {
                 tracing::error!(%error, "the reload is refused; what runs is kept");
                 let words = error.to_string();
                 let first = words.lines().next().unwrap_or_default();
-                self.reporter.update(|document| document.note("reload refused: ", first));
+                self.reporter.update(|report| report.note_on(Topic::Reload, first));
                 Next::Watch
             }
         }
@@ -159,21 +160,14 @@ fn cut_short(cutter: &Sender<Cut>, next: &Next) {
     });
 }
 
-/// The application, where there is one, goes on; from here on nobody looks.
-fn tell_unwatched(reporter: &Reporter) {
-    let now = reporter.now();
-    reporter.update(|document| document.set_service(ServiceState::Unwatched, None, now));
-}
-
 /// The id that the next run will have, by the count in the state folder.
 #[must_use]
-pub fn next_run_id(store: &Store) -> String {
-    format!("{}-{:06x}", store.state().sequence.saturating_add(1), fastrand::u32(..0x100_0000))
+pub fn next_run_id(store: &Store) -> RunId {
+    RunId::random(store.state().sequence.saturating_add(1))
 }
 
 /// A run as it begins, counted in the state folder.
-pub fn new_run(store: &mut Store, started: Timestamp, deadline: Duration, id: &str) -> Run {
+pub fn new_run(store: &mut Store, started: Timestamp, deadline: Duration, id: RunId) -> Run {
     store.update(|state| state.sequence = state.sequence.saturating_add(1));
-    let deadline = started.plus(u32::try_from(deadline.as_secs()).unwrap_or(u32::MAX));
-    Run::begun(id, store.state().sequence, started, Some(deadline))
+    Run::begun(id, store.state().sequence, started, Some(started.plus(deadline)))
 }

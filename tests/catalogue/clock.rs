@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use preview_agent::aws::Endpoints;
 use preview_agent::config;
-use preview_agent::deploy::store::Store;
-use preview_agent::deploy::{Agent, Policy};
+use preview_agent::deploy::{Agent, Timings};
 use preview_agent::redact::Redactor;
+use preview_agent::state::Store;
 use preview_agent::status::systemd::Systemd;
-use preview_agent::status::{Document, Outcome, Reporter};
+use preview_agent::status::{Outcome, Reporter};
 use preview_agent::supervise::{self, Options, Signals};
 use time::{Duration, OffsetDateTime};
 
@@ -87,20 +87,19 @@ async fn deploy(scene: &Scene) -> Outcome {
     let mut store = Store::open(&scene.path("state")).unwrap();
     let loaded = config::load(&scene.config_path()).unwrap();
     let id = supervise::next_run_id(&store);
-    let run = supervise::new_run(&mut store, clock().into(), loaded.config.deadline, &id);
+    let run = supervise::new_run(&mut store, clock().into(), loaded.config.deadline, id.clone());
     let (redactor, systemd) = (Redactor::default(), Systemd::from_env());
-    let document = Document::new(run);
-    let reporter = Reporter::start(&scene.path("run"), redactor.clone(), document, systemd.clone(), clock);
+    let reporter = Reporter::start(&scene.path("run"), redactor.clone(), run, systemd.clone(), clock);
     let endpoints = Endpoints {
         imds: Some(scene.imds.endpoint()),
         ssm: Some(scene.ssm.endpoint()),
         ecr: Some(scene.ssm.endpoint()),
     };
-    let policy = Policy::default();
-    let mut agent = Agent::new(reporter.clone(), redactor, store, policy, endpoints);
+    let timings = Timings::default();
+    let mut agent = Agent::new(reporter.clone(), redactor, store, timings, endpoints);
     let options = Options { config: scene.config_path(), once: true, migrate: false };
     let mut signals = Signals::new().unwrap();
     let outcome = supervise::drive(&mut agent, loaded, id, &options, &mut signals, &systemd).await;
-    reporter.flush(policy.flush).await;
+    reporter.flush(timings.flush).await;
     outcome
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::field::{Field, Map};
-use super::super::model::Job;
+use super::super::model::{Job, JobKind};
 use super::super::names;
 
 /// Keys that a job and the migration share.
@@ -17,6 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// The migration of an app that says nothing about it.
 pub(super) fn alembic() -> Job {
     Job {
+        kind: JobKind::Migration,
         name: "migrate".to_owned(),
         image: None,
         entrypoint: None,
@@ -45,8 +46,9 @@ fn job(field: &Field<'_>, taken: &mut HashSet<String>, longest: Duration) -> Opt
         let name = field.parse("a job's name", |name| names::job(name).map(|()| name.to_owned()))?;
         if taken.insert(name.clone()) { Some(name) } else { field.fail("another job has this name") }
     });
-    container(&map, Job { name: String::new(), command: Vec::new(), ..alembic() }, longest)
-        .and_then(|job| Some(Job { name: name?, ..job }))
+    let defaults =
+        Job { kind: JobKind::Job, name: name.unwrap_or_default(), command: Vec::new(), ..alembic() };
+    container(&map, defaults, longest).filter(|job| !job.name.is_empty())
 }
 
 /// `None` inside is `off`.
@@ -67,7 +69,15 @@ fn container(map: &Map<'_>, defaults: Job, longest: Duration) -> Option<Job> {
     if image.is_none() && entrypoint.is_none() && command.is_empty() {
         return map.field.fail("`command` is missing: without one the app itself would start");
     }
-    Some(Job { name: defaults.name, image, entrypoint, command, files: files?, timeout: timeout? })
+    Some(Job {
+        kind: defaults.kind,
+        name: defaults.name,
+        image,
+        entrypoint,
+        command,
+        files: files?,
+        timeout: timeout?,
+    })
 }
 
 /// At least one word.

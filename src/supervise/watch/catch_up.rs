@@ -27,15 +27,15 @@ impl Watch {
             self.redactor.learn(secret);
         }
         self.running = container.state == State::Running;
-        let up = self.reporter.snapshot().service.state == ServiceState::Up;
+        let up = self.availability.state() == ServiceState::Up;
         if !up {
-            self.look_soon();
+            self.probe_soon();
         } else if !self.running {
             // Between two restarts it would count as running. What Docker remembers says more.
             while self.ended.is_none()
                 && let Ok(Some(event)) = timeout(REMEMBERS, events.next()).await
             {
-                self.happened(event).await;
+                self.handle(event).await;
             }
             if self.ended.is_some() {
                 return;

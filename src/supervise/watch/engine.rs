@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Watch;
 use crate::docker::{ExitStatus, State};
-use crate::status::{Code, Fault, ServiceState};
+use crate::status::{Code, Fault, ServiceState, Topic};
 
 /// An engine that stops ends its containers first, within 15 s by default
 /// (dockerd, `shutdown-timeout`): what ended this shortly before it, ended by it.
@@ -15,38 +15,36 @@ const STOPPING: Duration = Duration::from_secs(30);
 /// An engine that starts brings its containers up before or soon after it answers.
 const RETURNING: Duration = Duration::from_secs(30);
 
-/// Begins the note of an application that serves on without the engine (`live-restore`).
-const NOTE: &str = "Docker is gone: ";
-
 impl Watch {
-    /// The engine does not answer any more. What still serves is looked at at once.
+    /// The engine does not answer any more. What still serves is probed at once.
     pub(super) fn engine_is_gone(&mut self, message: String) {
         tracing::warn!(message, "the Docker Engine is gone");
-        self.reporter.update(|document| document.note(NOTE, &message));
+        // With `live-restore` the application serves on.
+        self.reporter.update(|report| report.note_on(Topic::EngineGone, message.clone()));
         self.engine_gone = Some(message);
         self.returning = None;
-        self.look_soon();
+        self.probe_soon();
         let by_engine = self.ended.as_ref().is_some_and(|(.., at)| at.elapsed() < STOPPING);
-        if by_engine && !self.being_replaced() {
+        if by_engine && !self.availability.is_replacing() {
             // Neither a crash of its own nor a stop that somebody asked for.
             self.exits.pop_back();
             self.stays_down = None;
             let ended = self.ended.take().map_or(0, |(exit, ..)| exit.code);
-            self.tell_without_engine(&format!("the application ended with it, exit code {ended}"));
+            self.report_without_engine(&format!("the application ended with it, exit code {ended}"));
         }
     }
 
-    /// Tells that nothing serves since the engine is gone; the cause says what the note said.
-    pub(super) fn tell_without_engine(&mut self, seen: &str) {
+    /// Reports that nothing serves since the engine is gone; the cause says what the note said.
+    pub(super) fn report_without_engine(&mut self, seen: &str) {
         let Some(words) = &self.engine_gone else { return };
         let fault = Fault::new(Code::DockerUnavailable, format!("{words}; {seen}"));
         self.forget_note();
-        self.tell_once(ServiceState::Down, Some(&fault));
-        self.before = Some(fault.message);
+        self.report_once(ServiceState::Down, Some(&fault));
+        self.trouble = Some(fault.message);
     }
 
     fn forget_note(&self) {
-        self.reporter.update(|document| document.notes.retain(|note| !note.starts_with(NOTE)));
+        self.reporter.update(|report| report.forget(Topic::EngineGone));
     }
 
     /// The engine answers again: it starts what it ran before, unless it was told not to.
@@ -54,10 +52,10 @@ impl Watch {
         tracing::info!("the Docker Engine is back");
         self.engine_gone = None;
         self.forget_note();
-        if self.being_replaced() {
+        if self.availability.is_replacing() {
             return;
         }
-        self.look_soon();
+        self.probe_soon();
         match self.engine.inspect(&self.good.container).await {
             Ok(Some(container)) if container.state == State::Running => self.started().await,
             Ok(None) => self.removed(),
@@ -68,7 +66,7 @@ impl Watch {
         }
     }
 
-    /// An engine that came back has not started the application; after a while that is told.
+    /// An engine that came back has not started the application; after a while that is reported.
     pub(super) async fn has_not_returned(&mut self, exit: ExitStatus) {
         if self.returning.is_some_and(|until| until <= Instant::now()) {
             self.returning = None;

@@ -1,0 +1,164 @@
+//! How a run ends: first decided, then carried out and reported.
+
+mod decide;
+mod way_back;
+
+use std::time::SystemTime;
+
+use super::agent::Agent;
+use super::app::{Started, settle, shown};
+use super::image::ImageReady;
+use super::oneshot::Migrated;
+use super::plan::Desired;
+use super::run::{Cut, RunContext, Stop};
+use crate::config::{Loaded, Stage};
+use crate::docker::Engine;
+use crate::state::LastGood;
+use crate::status::{Cause, Code, Fault, Outcome, PhaseName, Report, ServiceState, Serving};
+use decide::{Ending, Found, Reason, Serves, decide};
+use way_back::{WayBack, known};
+
+/// What the phases have proven in the end.
+pub(super) struct Ready {
+    pub(super) engine: Engine,
+    pub(super) desired: Desired,
+    pub(super) image: ImageReady,
+    pub(super) migrated: Migrated,
+    pub(super) started: Started,
+    pub(super) stages: Vec<Stage>,
+}
+
+/// Why the run ends early, and what it had migrated by then.
+pub(super) struct Failed {
+    pub(super) stop: Stop,
+    pub(super) migrated: Option<Migrated>,
+}
+
+impl From<Stop> for Failed {
+    fn from(stop: Stop) -> Self {
+        Self { stop, migrated: None }
+    }
+}
+
+/// Ends the run and returns its outcome.
+pub(super) async fn finish(
+    agent: &mut Agent,
+    loaded: &Loaded,
+    run: &RunContext,
+    end: Result<Ready, Failed>,
+) -> Outcome {
+    match end {
+        Ok(ready) => {
+            // An end from here on is the watch's to report; until now it was the health phase's.
+            agent.unwatched = SystemTime::now();
+            match settle(&ready.engine, &ready.started).await {
+                Ok(()) => succeed(agent, loaded, run, ready),
+                Err(fault) => {
+                    let stop = Stop::Fault(PhaseName::Start, fault);
+                    fail(agent, loaded, run, Failed { stop, migrated: Some(ready.migrated) }).await
+                }
+            }
+        }
+        Err(failed) => fail(agent, loaded, run, failed).await,
+    }
+}
+
+/// The application is healthy: it is recorded and reported.
+fn succeed(agent: &mut Agent, loaded: &Loaded, run: &RunContext, ready: Ready) -> Outcome {
+    let before = agent.store.state().last_good.clone();
+    let before = before.filter(|good| good.container == ready.started.id());
+    let serving = before.map_or_else(
+        || Serving {
+            image: ready.desired.image.to_string(),
+            digest: ready.image.digest().map(str::to_owned),
+            commit: ready.image.commit().map(str::to_owned),
+            run: run.id.clone(),
+            since: agent.reporter.now(),
+        },
+        |good| good.serving,
+    );
+    let good = LastGood {
+        config: agent.store.digest(&loaded.bytes),
+        container: ready.started.id().to_owned(),
+        serving: serving.clone(),
+        watched: ready.desired.watched(&ready.stages),
+    };
+    agent.store.update(|state| state.last_good = Some(good));
+    let known = known(agent, loaded, Some(ready.started.id()));
+    let Ending { outcome, service, .. } = decide(Reason::Proven, Found::Running, known);
+    agent.availability.set(service, None, |report| {
+        report.serving(Some(serving));
+        report.end_run(outcome);
+    });
+    outcome
+}
+
+/// The run ended early: the old application serves again if there is one, and
+/// the status says both what failed and what serves.
+async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Failed) -> Outcome {
+    let Failed { stop, migrated } = failed;
+    let reason = match &stop {
+        Stop::Fault(phase, _) => Reason::Failed(*phase),
+        Stop::Cut(Cut::Superseded(_)) => Reason::Superseded,
+        Stop::Cut(_) => Reason::Interrupted,
+    };
+    let WayBack { ending, old, trouble } = way_back::take(agent, loaded, reason).await;
+    // What the swap did to the old application is no news.
+    agent.unwatched = SystemTime::now();
+    let unproven = match ending.serves {
+        Serves::OldAgain { prove: true } => way_back::prove_again(agent, loaded, run).await.err(),
+        _ => None,
+    };
+    let (fault, phase) = match &stop {
+        Stop::Fault(phase, fault) => (Some(fault.clone()), Some(*phase)),
+        Stop::Cut(Cut::Interrupted) => {
+            (Some(Fault::new(Code::Interrupted, "the agent was told to stop during the run")), None)
+        }
+        Stop::Cut(_) => (None, None),
+    };
+    let (service, cause) = match (ending.serves, unproven) {
+        (_, Some(fault)) => (ServiceState::Degraded, Some(Cause::from(&fault))),
+        (Serves::Old, None) => (ending.service, agent.availability.cause()),
+        (Serves::Nothing, None) if ending.service == ServiceState::Down => {
+            (ending.service, trouble.as_ref().or(fault.as_ref()).map(Cause::from))
+        }
+        (_, None) => (ending.service, None),
+    };
+    let old = old.map(|old| shown(&agent.store, &old));
+    agent.availability.set(service, cause, |report| {
+        match old {
+            Some(old) => old.report(report),
+            None => report.serving(None),
+        }
+        match (ending.outcome, fault, phase) {
+            (Outcome::Ready, Some(fault), Some(phase)) => report_kept(report, &fault, phase),
+            (_, fault, phase) => report_failed(report, fault, phase, migrated.as_ref()),
+        }
+        if let Stop::Cut(Cut::Superseded(by)) = stop {
+            report.superseded_by(by);
+        }
+        report.end_run(ending.outcome);
+    });
+    ending.outcome
+}
+
+/// What serves could not be refreshed, and is kept.
+fn report_kept(report: &mut Report, fault: &Fault, phase: PhaseName) {
+    tracing::warn!(fault = %fault.code.name(), message = %fault.message, "what serves is kept");
+    report.note(format!("not refreshed: {}: {}", fault.code.name(), fault.message));
+    report.keep_from(phase);
+}
+
+fn report_failed(
+    report: &mut Report,
+    fault: Option<Fault>,
+    phase: Option<PhaseName>,
+    migrated: Option<&Migrated>,
+) {
+    let Some(fault) = fault else { return };
+    if let Some(moved) = migrated.and_then(Migrated::moved) {
+        let (from, to) = (moved.from.as_deref().unwrap_or("nothing"), &moved.to);
+        report.note(format!("the database was migrated from {from} to {to} before the failure"));
+    }
+    report.fault(fault, phase);
+}

@@ -1,0 +1,111 @@
+//! The way back: what was not proven is stopped and kept for its logs, and the
+//! application that was proven before serves, if there is one.
+
+use super::super::agent::Agent;
+use super::super::app::{prove, stop_all};
+use super::super::run::RunContext;
+use super::super::timings::Timings;
+use super::decide::{Ending, Found, Known, Reason, Serves, decide};
+use crate::config::{Health, Loaded};
+use crate::docker::{Container, Engine, Role, State};
+use crate::probe::Prober;
+use crate::status::Fault;
+
+/// How it went.
+pub(super) struct WayBack {
+    pub(super) ending: Ending,
+    /// The old application where it serves, in the state it was found in.
+    pub(super) old: Option<Container>,
+    /// What the engine said where it went wrong.
+    pub(super) trouble: Option<Fault>,
+}
+
+/// Decides how the run ends, and carries out what that asks of the engine.
+pub(super) async fn take(agent: &Agent, loaded: &Loaded, reason: Reason) -> WayBack {
+    let Some(engine) = &agent.engine else {
+        // Docker has not answered in this process yet.
+        let ending = decide(reason, Found::Nothing, known(agent, loaded, None));
+        return WayBack { ending, old: None, trouble: None };
+    };
+    let taken = async {
+        let found = Applications::find(engine).await?;
+        let old = found.proven.first();
+        let ending = decide(reason, found.state(), known(agent, loaded, old.map(|old| old.id.as_str())));
+        found.clear(engine, &agent.timings).await?;
+        if let (Serves::OldAgain { .. }, Some(old)) = (ending.serves, old) {
+            engine.start(&old.id).await?;
+        }
+        let old = old.filter(|_| ending.serves != Serves::Nothing).cloned();
+        Ok(WayBack { ending, old, trouble: None })
+    };
+    taken.await.unwrap_or_else(|trouble: Fault| {
+        let ending = decide(reason, Found::Unknown, known(agent, loaded, None));
+        WayBack { ending, old: None, trouble: Some(trouble) }
+    })
+}
+
+/// Waits until the old application, started again, is as healthy as it was.
+///
+/// # Errors
+/// The stage that does not hold.
+pub(super) async fn prove_again(agent: &Agent, loaded: &Loaded, run: &RunContext) -> Result<(), Fault> {
+    let Some(good) = &agent.store.state().last_good else { return Ok(()) };
+    let prober = Prober::new(good.watched.publish, agent.timings.probe, &agent.redactor)?;
+    let stages = Health::Stages(good.watched.stages.clone());
+    let limit = loaded.config.deadlines.health;
+    tokio::select! {
+        proved = prove(&prober, &stages, &agent.timings, limit, |_| {}) => proved.map(|_| ()),
+        _ = run.cut() => Ok(()),
+    }
+}
+
+/// What is known before the run ends; `old` is the container that may serve on.
+pub(super) fn known(agent: &Agent, loaded: &Loaded, old: Option<&str>) -> Known {
+    let digest = agent.store.digest(&loaded.bytes);
+    let good = agent.store.state().last_good.as_ref();
+    let is_converged = good.is_some_and(|good| good.config == digest && Some(good.container.as_str()) == old);
+    let on_failure = loaded.config.app.on_failure;
+    Known { service: agent.availability.state(), is_converged, on_failure }
+}
+
+/// The application's containers as the engine shows them.
+struct Applications {
+    proven: Vec<Container>,
+    unproven: Vec<Container>,
+}
+
+impl Applications {
+    async fn find(engine: &Engine) -> Result<Self, Fault> {
+        let found = engine.containers(Role::App).await?;
+        let (proven, unproven) = found.into_iter().partition(|found| found.proven);
+        Ok(Self { proven, unproven })
+    }
+
+    fn state(&self) -> Found {
+        match self.proven.first().map(|old| old.state) {
+            None => Found::Nothing,
+            Some(State::Running) if self.created().next().is_some() => Found::HalfReplaced,
+            Some(State::Running) => Found::Running,
+            Some(State::Created | State::Exited) => Found::Stopped,
+        }
+    }
+
+    /// Those that were never started: the swap was cut in its midst.
+    fn created(&self) -> impl Iterator<Item = &Container> {
+        self.unproven.iter().filter(|container| container.state == State::Created)
+    }
+
+    /// Stops what was not proven, and removes what has no logs to keep. What was asked of the
+    /// engine in a swap that was cut goes on there: the removal waits for a start, the second
+    /// stop for the first.
+    async fn clear(&self, engine: &Engine, timings: &Timings) -> Result<(), Fault> {
+        stop_all(engine, timings, self.unproven.iter()).await?;
+        for half_done in self.created() {
+            engine.remove(&half_done.id).await?;
+        }
+        if self.created().next().is_some() {
+            stop_all(engine, timings, self.proven.iter()).await?;
+        }
+        Ok(())
+    }
+}

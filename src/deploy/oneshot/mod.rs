@@ -1,0 +1,11 @@
+//! Jobs and the migration: one-shot containers, at most one on a host, ever.
+//!
+//! Such a container belongs to the database as much as to us: a reload or a
+//! stop never cuts it, and one that a crash left behind is adopted, not doubled.
+
+mod container;
+mod job;
+mod order;
+mod result;
+
+pub use order::{Migrated, run_all};

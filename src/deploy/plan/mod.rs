@@ -1,0 +1,10 @@
+//! What is wanted: the configuration with every value fetched from where it lives.
+
+mod desired;
+mod environment;
+mod resolve;
+mod value_sources;
+
+pub use desired::{Desired, Job, Source};
+pub use environment::Environment;
+pub use resolve::resolve;

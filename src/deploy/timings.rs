@@ -1,0 +1,87 @@
+//! How long and how often: the defaults of every phase, in one place.
+//! Configuration can set only deadlines, tries and a job's time limit.
+
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::retry;
+use crate::status::heartbeat::HEARTBEAT;
+use crate::status::parameter::Pace;
+
+/// The times a run and the watch after it go by.
+#[derive(Debug, Clone, Copy)]
+pub struct Timings {
+    /// How long the Docker socket may take to answer at boot.
+    pub docker_patience: Duration,
+    /// All parameters and secrets together.
+    pub parameters: Duration,
+    /// A pull or download without a byte for this long has stalled.
+    pub stall: Duration,
+    /// Between pulls.
+    pub pull_wait: (Duration, Duration),
+    /// Between connection attempts to the database.
+    pub database_wait: (Duration, Duration),
+    /// One connection attempt.
+    pub connect: Duration,
+    /// Between tries of a job.
+    pub job_wait: (Duration, Duration),
+    /// What an application that serves gets to stop.
+    pub grace: Duration,
+    /// What one that was never proven gets: nobody uses it, and while it
+    /// starts it may not hear the signal at all.
+    pub unproven_grace: Duration,
+    /// One health probe.
+    pub probe: Duration,
+    /// Between health probes, growing from the first to the second.
+    pub probe_wait: (Duration, Duration),
+    /// Between liveness probes.
+    pub liveness: Duration,
+    /// Liveness misses in a row that make the service degraded.
+    pub misses: u32,
+    /// Between two heartbeats.
+    pub heartbeat: Duration,
+    /// How often the status parameter is written.
+    pub report: Pace,
+    /// How long an exit waits for the parameter to be written.
+    pub flush: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            docker_patience: seconds(60),
+            parameters: seconds(30),
+            stall: seconds(60),
+            pull_wait: (seconds(1), seconds(30)),
+            database_wait: (Duration::from_millis(250), seconds(5)),
+            connect: seconds(2),
+            job_wait: (seconds(2), seconds(30)),
+            grace: seconds(30),
+            unproven_grace: seconds(2),
+            probe: seconds(5),
+            probe_wait: (Duration::from_millis(50), seconds(2)),
+            liveness: seconds(10),
+            misses: 3,
+            heartbeat: HEARTBEAT,
+            report: Pace::default(),
+            flush: seconds(10),
+        }
+    }
+}
+
+impl Timings {
+    /// The pull's retry policy.
+    #[must_use]
+    pub fn pull(&self, config: &Config) -> retry::Policy {
+        let (first, max) = self.pull_wait;
+        retry::Policy { tries: config.tries.pull, first, max, total: config.deadlines.pull }
+    }
+
+    /// The database's retry policy: as many tries as fit into the time.
+    #[must_use]
+    pub fn database(&self, config: &Config) -> retry::Policy {
+        let (first, max) = self.database_wait;
+        retry::Policy { tries: u32::MAX, first, max, total: config.deadlines.database }
+    }
+}

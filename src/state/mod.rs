@@ -1,0 +1,7 @@
+//! What must survive a restart and cannot be read off Docker.
+
+mod records;
+mod store;
+
+pub use records::{LastGood, Spent, State, Watched};
+pub use store::{Store, StoreError};

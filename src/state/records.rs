@@ -1,0 +1,64 @@
+//! What survives the process: the last good deployment, finished migrations, used-up tries.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Endpoint, Publish, Stage};
+use crate::status::{Code, Serving};
+
+/// The stored facts. A torn or foreign file counts as empty: everything in
+/// here only saves work, so losing it costs a repetition, never correctness.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Runs so far.
+    #[serde(default)]
+    pub sequence: u64,
+    /// The deployment that was last proven healthy.
+    #[serde(default)]
+    pub last_good: Option<LastGood>,
+    /// Finished jobs by name: an HMAC of what each was made from.
+    #[serde(default)]
+    pub done: BTreeMap<String, String>,
+    /// Used-up tries by the HMAC of what was tried, secrets included.
+    #[serde(default)]
+    pub tries: BTreeMap<String, Spent>,
+}
+
+/// What tries were spent on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Tries used up.
+    pub count: u32,
+    /// The last fault's code.
+    pub code: Code,
+    /// The last fault's message, redacted.
+    pub message: String,
+}
+
+/// A deployment that was proven healthy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastGood {
+    /// HMAC of the configuration file's bytes.
+    pub config: String,
+    /// The container's id.
+    pub container: String,
+    /// What the status says of it.
+    pub serving: Serving,
+    /// How it is watched.
+    pub watched: Watched,
+}
+
+/// How a proven application is watched, also by an agent that was started
+/// later and whose configuration may say something else by then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Watched {
+    /// Where the host publishes it.
+    pub publish: Publish,
+    /// The stages that held.
+    pub stages: Vec<Stage>,
+    /// The database's endpoints, without user and password.
+    pub endpoints: Vec<Endpoint>,
+    /// Whether the database speaks PostgreSQL.
+    pub postgres: bool,
+}

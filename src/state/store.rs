@@ -1,0 +1,235 @@
+//! The state folder, root's alone: one agent at a time holds it, and its records
+//! and its key survive a loss of power.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use ring::hmac;
+
+use super::records::State;
+use crate::files;
+
+const STATE: &str = "state.json";
+const KEY: &str = "spec.key";
+const LOCK: &str = "lock";
+const KEY_BYTES: usize = 32;
+
+/// A record is a few kilobytes; nothing near this is one.
+const STATE_MAX: u64 = 1024 * 1024;
+
+/// The state folder, locked by this process.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    key: hmac::Key,
+    state: State,
+    /// Held for as long as the process lives; the kernel releases it however it ends.
+    _lock: File,
+}
+
+/// The state folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another agent holds the lock.
+    #[error("another agent already runs with the state folder {}", .0.display())]
+    Locked(PathBuf),
+    /// The file system refused.
+    #[error("cannot {what} {}: {error}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        error: io::Error,
+    },
+}
+
+impl Store {
+    /// Opens the folder, making it if need be, and locks it against a second agent.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], or what the file system says.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let wrap = |what, path: &Path| {
+            let path = path.to_owned();
+            move |error| StoreError::Io { what, path, error }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(wrap("create", folder))?;
+        let path = folder.join(LOCK);
+        let lock = match files::append(&path) {
+            Ok(lock) => lock,
+            // On a file system that became read-only, the first agent still holds it.
+            Err(_) if is_held(&path) => return Err(StoreError::Locked(folder.to_owned())),
+            Err(error) => return Err(wrap("open", &path)(error)),
+        };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(folder.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(wrap("lock", &path)(error)),
+        }
+        let key = key(folder).map_err(wrap("write", &folder.join(KEY)))?;
+        Ok(Self { folder: folder.to_owned(), key, state: state(folder), _lock: lock })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The stored facts.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Changes the facts and writes them. A write that fails is logged: the
+    /// deployment goes on and a later start repeats some work.
+    pub fn update(&mut self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state);
+        let written = serde_json::to_vec(&self.state)
+            .map_err(io::Error::from)
+            .and_then(|bytes| write_private(&self.folder, STATE, &bytes));
+        if let Err(error) = written {
+            tracing::warn!(%error, folder = %self.folder.display(), "the state could not be written");
+        }
+    }
+
+    /// A keyed digest in hex: equal inputs are recognised, and nothing can be
+    /// guessed from it without the key.
+    #[must_use]
+    pub fn digest(&self, bytes: &[u8]) -> String {
+        let tag = hmac::sign(&self.key, bytes);
+        tag.as_ref().iter().fold(String::with_capacity(64), |text, byte| format!("{text}{byte:02x}"))
+    }
+}
+
+fn is_held(lock: &Path) -> bool {
+    files::open(lock).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// The facts of the last life, as far as they can be read.
+fn state(folder: &Path) -> State {
+    let read = match files::read(&folder.join(STATE), STATE_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return State::default(),
+        read => read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(io::Error::from)),
+    };
+    read.inspect_err(|error| tracing::warn!(%error, "state.json cannot be used and is begun anew"))
+        .unwrap_or_default()
+}
+
+/// The HMAC key, made at the first start. A damaged one is replaced, which
+/// makes every spec look new: one redeployment, nothing worse.
+fn key(folder: &Path) -> io::Result<hmac::Key> {
+    let path = folder.join(KEY);
+    let bytes = match files::read(&path, KEY_BYTES as u64) {
+        Ok(bytes) if bytes.len() == KEY_BYTES => bytes,
+        _ => {
+            let mut bytes = vec![0; KEY_BYTES];
+            io::Read::read_exact(&mut File::open("/dev/urandom")?, &mut bytes)?;
+            write_private(folder, KEY, &bytes)?;
+            bytes
+        }
+    };
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+}
+
+/// Writes a file that only root reads, whole or not at all, across a loss of power too.
+fn write_private(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    // Always the same name: what a crash leaves here goes with the next write.
+    let new = folder.join(format!("{name}.new"));
+    let mut file = files::begin(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_agent_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = Store::open(folder.path()).unwrap();
+        assert!(matches!(Store::open(folder.path()), Err(StoreError::Locked(_))));
+    }
+
+    #[test]
+    fn state_and_key_survive_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = {
+            let mut store = Store::open(folder.path()).unwrap();
+            store.update(|state| state.sequence = 7);
+            store.digest(b"spec")
+        };
+        let store = Store::open(folder.path()).unwrap();
+        assert_eq!((store.state().sequence, store.digest(b"spec")), (7, digest));
+    }
+
+    #[test]
+    fn torn_files_are_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        for garbage in [&b""[..], b"{\"seq", b"\x00\xff"] {
+            std::fs::write(folder.path().join(STATE), garbage).unwrap();
+            std::fs::write(folder.path().join(KEY), garbage).unwrap();
+            let store = Store::open(folder.path()).unwrap();
+            assert_eq!(store.state(), &State::default());
+        }
+    }
+
+    #[test]
+    fn a_pipe_or_a_device_in_the_place_of_a_file_holds_nothing_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in [STATE, "state.json.new", "spec.key.new"] {
+            assert!(std::process::Command::new("mkfifo").arg(at(name)).status().unwrap().success());
+        }
+        std::os::unix::fs::symlink("/dev/zero", at(KEY)).unwrap();
+        let digest = {
+            let mut store = Store::open(folder.path()).unwrap();
+            assert_eq!(store.state(), &State::default());
+            store.update(|state| state.sequence = 7);
+            store.digest(b"spec")
+        };
+        let store = Store::open(folder.path()).unwrap();
+        assert_eq!((store.state().sequence, store.digest(b"spec")), (7, digest));
+        drop(store);
+        std::fs::remove_file(at(LOCK)).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at(LOCK)).status().unwrap().success());
+        assert!(matches!(Store::open(folder.path()), Err(StoreError::Io { what: "open", .. })));
+    }
+
+    #[test]
+    fn a_link_where_the_next_state_is_written_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        std::fs::write(&elsewhere, "somebody else's").unwrap();
+        let mut store = Store::open(&folder.path().join("state")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("state/state.json.new")).unwrap();
+        store.update(|state| state.sequence = 7);
+        assert_eq!(std::fs::read(&elsewhere).unwrap(), b"somebody else's");
+        assert!(folder.path().join("state/state.json").symlink_metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn nobody_else_may_read_the_state() {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("state");
+        DirBuilder::new().mode(0o700).create(&inner).unwrap();
+        // As a crash may leave it, and whoever copied the folder.
+        std::fs::write(inner.join("spec.key.new"), "half").unwrap();
+        std::fs::set_permissions(inner.join("spec.key.new"), Permissions::from_mode(0o644)).unwrap();
+        Store::open(&inner).unwrap().update(|state| state.sequence = 1);
+        for path in [inner.clone(), inner.join(STATE), inner.join(KEY)] {
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", path.display());
+        }
+    }
+}
