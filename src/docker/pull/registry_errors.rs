@@ -1,15 +1,15 @@
-//! What the engine's words about a failed pull mean. Engines and BuildKit answer
-//! with different statuses, so the words decide.
+//! What the messages of registries and of the engine about a failed pull mean. Engines and BuildKit
+//! answer with different statuses, so the message decides.
 
-use super::PullError;
-use crate::docker::error::short;
+use super::super::error_text::shorten;
+use super::error::PullError;
 
-/// A meaning and the words that have it.
+/// An error and the texts that a message about it has.
 type Row = (fn(String) -> PullError, &'static [&'static str]);
 
-/// Words of Docker 20.10 to 29 and of GHCR, ECR and distribution, lower case.
+/// Texts of Docker 20.10 to 29 and of GHCR, ECR and distribution, lower case.
 /// The first row that matches holds.
-const WORDS: &[Row] = &[
+const MESSAGES: &[Row] = &[
     (PullError::DiskFull, &["no space left on device"]),
     (PullError::Throttled, &["toomanyrequests", "too many requests", "rate exceeded"]),
     // GHCR says this in an incident of its own; a wrong token is "denied".
@@ -62,28 +62,28 @@ const WORDS: &[Row] = &[
 ];
 
 impl PullError {
-    /// What the words about a failed pull of `image` mean.
+    /// What a message about a failed pull of `image` means.
     #[must_use]
-    pub fn from_words(words: &str, image: &str) -> Self {
-        let lower = without(&words.to_lowercase(), &image.to_lowercase());
-        let words = short(told(words));
-        let row = WORDS.iter().find(|(_, texts)| texts.iter().any(|text| lower.contains(text)));
+    pub fn from_message(message: &str, image: &str) -> Self {
+        let lower = without_image_name(&message.to_lowercase(), &image.to_lowercase());
+        let message = shorten(without_request(message));
+        let row = MESSAGES.iter().find(|(_, texts)| texts.iter().any(|text| lower.contains(text)));
         match row {
-            Some((meaning, _)) => meaning(words),
-            None => Self::Failed(words),
+            Some((error, _)) => error(message),
+            None => Self::Failed(message),
         }
     }
 }
 
-/// The words without the request that failed, as in `Get "http://127.0.0.1:5000/v2/": EOF`:
+/// The message without the request that failed, as in `Get "http://127.0.0.1:5000/v2/": EOF`:
 /// the user knows which image it was, and the reason would be cut off behind it.
-fn told(words: &str) -> &str {
-    let request = words.strip_prefix("Get \"").or_else(|| words.strip_prefix("Head \""));
-    request.and_then(|rest| rest.split_once("\": ")).map_or(words, |(_, reason)| reason)
+fn without_request(message: &str) -> &str {
+    let request = message.strip_prefix("Get \"").or_else(|| message.strip_prefix("Head \""));
+    request.and_then(|rest| rest.split_once("\": ")).map_or(message, |(_, reason)| reason)
 }
 
-/// The words without the image's own name, which may be `acme/access-denied`.
-fn without(words: &str, image: &str) -> String {
+/// The message without the image's own name, which may be `acme/access-denied`.
+fn without_image_name(message: &str, image: &str) -> String {
     let image = image.split('@').next().unwrap_or_default();
     let slash = image.rfind('/').map_or(0, |at| at + 1);
     let (name, tag) = match image[slash..].find(':') {
@@ -91,15 +91,15 @@ fn without(words: &str, image: &str) -> String {
         None => (image, ""),
     };
     let repository = name.split_once('/').map_or(name, |(_, repository)| repository);
-    let mut words = words.to_owned();
+    let mut message = message.to_owned();
     for part in [name, repository].into_iter().filter(|part| !part.is_empty()) {
-        words = words.replace(part, "");
+        message = message.replace(part, "");
     }
     if !tag.is_empty() {
         // As in `name:tag` and `/manifests/tag`.
-        words = words.replace(&format!(":{tag}"), "").replace(&format!("/{tag}"), "");
+        message = message.replace(&format!(":{tag}"), "").replace(&format!("/{tag}"), "");
     }
-    words
+    message
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
             ("failed to register layer of acme/access-denied", PullError::Failed),
         ] {
             let wanted = std::mem::discriminant(&is(String::new()));
-            assert_eq!(std::mem::discriminant(&PullError::from_words(words, image)), wanted, "{words}");
+            assert_eq!(std::mem::discriminant(&PullError::from_message(words, image)), wanted, "{words}");
         }
     }
 
@@ -126,13 +126,13 @@ mod tests {
     fn digits_of_a_port_or_digest_are_no_status() {
         let words =
             "Get \"http://127.0.0.1:40423/v2/\": dial tcp 127.0.0.1:40423: connect: connection refused";
-        let error = PullError::from_words(words, "127.0.0.1:40423/a/b:c");
+        let error = PullError::from_message(words, "127.0.0.1:40423/a/b:c");
         assert!(matches!(error, PullError::Unreachable(_)), "{error:?}");
     }
 
     #[test]
     fn what_a_registry_says_without_end_is_cut() {
-        let PullError::Denied(words) = PullError::from_words(&"denied ".repeat(1 << 20), "a/b") else {
+        let PullError::Denied(words) = PullError::from_message(&"denied ".repeat(1 << 20), "a/b") else {
             panic!()
         };
         assert!((1900..2100).contains(&words.len()) && words.ends_with("denied…"), "{}", words.len());

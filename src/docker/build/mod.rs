@@ -3,12 +3,13 @@
 //! Dropping the future cancels the build: the connection closes, and with it
 //! the engine's side ends.
 
+mod buildkit_errors;
+mod error;
 mod transcript;
+mod upload;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::Docker;
@@ -18,9 +19,13 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
+pub use error::BuildError;
+
 use self::transcript::Transcript;
-use super::error::{is_end, words};
-use super::pull::Credentials;
+use self::upload::Upload;
+use super::credentials::Credentials;
+use super::error::is_end_of_stream;
+use super::error_text::describe;
 use crate::redact::Redactor;
 
 /// Longest time without a sign of progress from either side.
@@ -63,54 +68,6 @@ pub struct BuiltImage {
     pub id: String,
 }
 
-/// A build that failed.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// A step of the Dockerfile failed.
-    #[error("{step} failed: {message}")]
-    Failed {
-        /// The step, as BuildKit names it: `[2/4] RUN pip install …`.
-        step: String,
-        /// BuildKit's words; the step's own are in the output.
-        message: String,
-    },
-    /// A base image could not be had; the words are those of a pull.
-    #[error("the base image {image} could not be pulled: {message}")]
-    Base {
-        /// The image.
-        image: String,
-        /// BuildKit's words.
-        message: String,
-    },
-    /// The Dockerfile cannot be read.
-    #[error("the Dockerfile is wrong: {0}")]
-    Dockerfile(String),
-    /// Docker's disk is full.
-    #[error("no space is left for the build: {0}")]
-    DiskFull(String),
-    /// The engine has no BuildKit.
-    #[error("the Docker Engine cannot build with BuildKit: {0}")]
-    NoBuildKit(String),
-    /// The engine refused the build, or gave it up outside any step.
-    #[error("Docker could not build the image: {0}")]
-    Refused(String),
-    /// Neither side made progress.
-    #[error("the build stalled: no progress for {} s", after.as_secs())]
-    Stalled {
-        /// Longest time without progress.
-        after: Duration,
-    },
-    /// The build context broke off.
-    #[error("the build context could not be sent: {0}")]
-    Context(#[source] io::Error),
-    /// The engine is not there or broke off.
-    #[error("the Docker Engine broke off the build: {0}")]
-    Engine(String),
-    /// The engine reported no failure, and yet there is no image.
-    #[error("the build ended without an image")]
-    Incomplete,
-}
-
 /// Builds an image, handing each line of output to `on_line`.
 ///
 /// # Errors
@@ -147,7 +104,7 @@ where
             Err(_) if upload.sent() == sent => return Err(BuildError::Stalled { after: request.stall }),
             Err(_) => {}
             Ok(None) => break,
-            Ok(Some(Err(error))) if is_end(&error) => break,
+            Ok(Some(Err(error))) if is_end_of_stream(&error) => break,
             Ok(Some(Ok(message))) => transcript.take(message, &mut on_line),
             Ok(Some(Err(error))) => return Err(failure(error, &upload, transcript, &mut on_line)),
         }
@@ -160,7 +117,7 @@ where
             _ => Err(BuildError::Incomplete),
         },
         Ok(Err(Bollard::DockerResponseServerError { .. })) => Err(BuildError::Incomplete),
-        Ok(Err(error)) => Err(BuildError::Engine(words(&error))),
+        Ok(Err(error)) => Err(BuildError::Engine(describe(&error))),
         Err(_) => Err(BuildError::Stalled { after: INSPECT }),
     }
 }
@@ -183,40 +140,8 @@ fn failure(
         return BuildError::Context(error);
     }
     match error {
-        Bollard::DockerStreamError { error: words }
-        | Bollard::DockerResponseServerError { message: words, .. } => transcript.explain(&words),
-        error => BuildError::Engine(words(&error)),
-    }
-}
-
-/// What is known of the context on its way: the client reports neither its progress nor its failure.
-#[derive(Clone, Default)]
-struct Upload {
-    chunks: Arc<AtomicU64>,
-    error: Arc<Mutex<Option<io::Error>>>,
-}
-
-impl Upload {
-    fn watch<S>(&self, context: S) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static
-    where
-        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
-    {
-        let own = self.clone();
-        context.map(move |chunk| {
-            own.chunks.fetch_add(1, Ordering::Relaxed);
-            chunk.map_err(|error| {
-                let kind = error.kind();
-                *own.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                kind.into()
-            })
-        })
-    }
-
-    fn sent(&self) -> u64 {
-        self.chunks.load(Ordering::Relaxed)
-    }
-
-    fn take_error(&self) -> Option<io::Error> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+        Bollard::DockerStreamError { error: message }
+        | Bollard::DockerResponseServerError { message, .. } => transcript.explain(&message),
+        error => BuildError::Engine(describe(&error)),
     }
 }
