@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{CONFIG_FILE, exit, written};
-use crate::aws::policy::{INLINE_LIMIT, Place, instance_policy};
+use crate::aws::iam_policy::{INLINE_LIMIT, Place, instance_policy};
 use crate::config;
 
 /// Print the IAM policy that an instance needs for a configuration

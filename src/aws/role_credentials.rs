@@ -14,12 +14,12 @@ const NAME_MAX: usize = 64;
 /// The SDK's provider, which panics where a role's name is no path or a key no header: a page in
 /// their place (a proxy's, a captive portal's) would end the agent.
 #[derive(Debug)]
-pub(super) struct Role {
+pub(super) struct RoleCredentials {
     client: Client,
     inner: ImdsCredentialsProvider,
 }
 
-impl Role {
+impl RoleCredentials {
     pub(super) fn new(client: Client, inner: ImdsCredentialsProvider) -> Self {
         Self { client, inner }
     }
@@ -42,7 +42,7 @@ impl Role {
     }
 }
 
-impl ProvideCredentials for Role {
+impl ProvideCredentials for RoleCredentials {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
