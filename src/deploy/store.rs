@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Endpoint, Publish, Stage};
-use crate::files;
+use crate::files::{self, Durability};
 use crate::status::{Code, Serving};
 
 const STATE: &str = "state.json";
@@ -200,11 +200,7 @@ fn key(folder: &Path) -> io::Result<hmac::Key> {
 fn write_private(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     // Always the same name: what a crash leaves here goes with the next write.
     let new = folder.join(format!("{name}.new"));
-    let mut file = files::begin(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, folder.join(name))?;
-    File::open(folder)?.sync_all()
+    files::replace(&folder.join(name), &new, bytes, 0o600, Durability::Synced)
 }
 
 #[cfg(test)]
