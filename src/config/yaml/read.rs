@@ -1,64 +1,16 @@
-//! YAML text to a tree whose nodes know their place.
-//!
-//! A tree and not serde structs: one pass over it can report every fault of the
-//! file with its field's path, where a derived `Deserialize` stops at the first
-//! and quotes the value. Scalars keep their spelling, so that `1.10` stays `1.10`.
+//! Reads a document into its tree, within bounds.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::localizer::ExternalMessageSource;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, Location, Spanned};
 
-use super::error::Problem;
-
-/// Line and column, both from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) line: u64,
-    pub(super) column: u64,
-}
-
-/// A node of the document.
-pub(super) struct Node {
-    pub(super) at: Position,
-    pub(super) content: Content,
-}
-
-impl Node {
-    /// Nothing there but white space and comments.
-    pub(super) fn is_empty(&self) -> bool {
-        matches!(self.content, Content::Null)
-    }
-}
-
-/// What a node holds.
-pub(super) enum Content {
-    Null,
-    Scalar { text: String, kind: Kind },
-    List(Vec<Node>),
-    Map(Vec<Entry>),
-}
-
-/// How YAML's core schema reads a scalar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Text,
-    Number,
-    Bool,
-}
-
-/// A key with its value. Keys may repeat; the reader says so.
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) at: Position,
-    pub(super) value: Node,
-}
+use super::node::{Content, Entry, Kind, Node, Position};
+use super::raw::Raw;
+use crate::config::error::Problem;
 
 /// Reads one document, within bounds that no honest configuration comes near.
-pub(super) fn read(text: &str) -> Result<Node, Problem> {
+pub(crate) fn read(text: &str) -> Result<Node, Problem> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: true,
@@ -168,71 +120,6 @@ fn written(location: Location, source: &str) -> Option<String> {
     let length = usize::try_from(location.span().byte_len()?).ok()?;
     let text = source.get(start..start.checked_add(length)?)?;
     (!text.is_empty()).then(|| text.to_owned())
-}
-
-enum Raw {
-    Null,
-    Bool(bool),
-    Number(String),
-    Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-        Ok(Raw::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-        Ok(Raw::Number(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-        Ok(Raw::Number(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
-        Ok(Raw::Number(value.to_string()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Raw::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Raw::Map(entries))
-    }
 }
 
 #[cfg(test)]

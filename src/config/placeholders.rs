@@ -1,6 +1,22 @@
 //! Literals with placeholders for facts of the instance.
 
-use super::model::{Text, TextPart};
+/// A literal that may contain `${instance.id}`, `${instance.region}` or
+/// `${instance.tag.NAME}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text(pub Vec<TextPart>);
+
+/// One piece of a [`Text`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextPart {
+    /// Characters taken as they are.
+    Plain(String),
+    /// `${instance.id}`
+    InstanceId,
+    /// `${instance.region}`
+    InstanceRegion,
+    /// `${instance.tag.NAME}`
+    InstanceTag(String),
+}
 
 /// A `${…}` that means nothing here. Its content is not kept: it may be half a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,15 +1,12 @@
-//! Image names, by the grammar of the distribution project's references.
+//! A complete image reference.
 
 use std::fmt;
 
-/// The host behind names without one.
-const DOCKER_HUB: &str = "docker.io";
+use super::error::ImageNameError;
+use super::grammar::{check_repository, is_tag, split_host, valid_digest};
 
 /// Longest name (host and repository), tag and digest apart.
 const NAME_LENGTH: usize = 255;
-
-/// Longest tag.
-const TAG_LENGTH: usize = 128;
 
 /// A complete image reference: every default is filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,43 +15,6 @@ pub struct ImageReference {
     repository: String,
     tag: Option<String>,
     digest: Option<String>,
-}
-
-/// Why a text names no image.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ImageNameError {
-    /// Nothing there.
-    #[error("expected an image name such as ghcr.io/acme/api:1.2, found nothing")]
-    Empty,
-    /// A space or line break anywhere.
-    #[error("an image name has no spaces or line breaks")]
-    Space,
-    /// A scheme such as `https://` in front.
-    #[error("an image name has no `https://` or other scheme in front")]
-    Scheme,
-    /// The part before the first slash is no host.
-    #[error("the part before the first slash is not a registry's host or host:port")]
-    Host,
-    /// A character that a repository may not have.
-    #[error("an image name has no `{}`; it has lower-case letters, digits and . _ - /", .0.escape_debug())]
-    Character(char),
-    /// Two slashes in a row, or separators at the edge of a part.
-    #[error(
-        "each part between slashes begins and ends with a letter or digit, with single separators inside"
-    )]
-    Component,
-    /// The tag breaks its rules.
-    #[error("a tag has up to 128 letters, digits and _ . -, and begins with a letter, a digit or _")]
-    Tag,
-    /// The digest breaks its rules.
-    #[error("a digest reads sha256: and 64 lower-case hexadecimal digits")]
-    Digest,
-    /// Too long, or 64 hexadecimal digits alone, which is an image id.
-    #[error("an image name has at most 255 characters")]
-    Length,
-    /// 64 hexadecimal digits alone.
-    #[error("this is an image id; a name is expected")]
-    ImageId,
 }
 
 /// The account and region in an ECR host.
@@ -169,73 +129,9 @@ impl fmt::Display for ImageReference {
     }
 }
 
-/// Whether a text is a registry's `host` or `host:port`, as names and credentials use it.
-#[must_use]
-pub fn is_registry_host(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
-        _ => (text, None),
-    };
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => host.split('.').all(is_label),
-    };
-    // A number's parser takes a sign.
-    let is_port = |port: &str| !port.starts_with('+') && port.parse::<u16>().is_ok_and(|port| port > 0);
-    is_host && port.is_none_or(is_port)
-}
-
-/// The first part is a host if it looks like one: a dot, a colon, or `localhost`.
-fn split_host(name: &str) -> Result<(String, String), ImageNameError> {
-    let (host, repository) = match name.split_once('/') {
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
-        _ => (DOCKER_HUB, name),
-    };
-    if !is_registry_host(host) {
-        return Err(ImageNameError::Host);
-    }
-    let host = if host == "index.docker.io" { DOCKER_HUB } else { host };
-    let official = host == DOCKER_HUB && !repository.contains('/');
-    Ok((host.to_owned(), if official { format!("library/{repository}") } else { repository.to_owned() }))
-}
-
-fn check_repository(repository: &str) -> Result<(), ImageNameError> {
-    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    if let Some(other) = repository.chars().find(|c| !is_letter(*c) && !"._-/".contains(*c)) {
-        return Err(ImageNameError::Character(other));
-    }
-    let is_component = |part: &str| {
-        part.starts_with(is_letter)
-            && part.ends_with(is_letter)
-            // What stands between letters: one dot, one or two underscores, or dashes.
-            && part
-                .split(is_letter)
-                .all(|gap| matches!(gap, "" | "." | "_" | "__") || gap.bytes().all(|b| b == b'-'))
-    };
-    if repository.split('/').all(is_component) { Ok(()) } else { Err(ImageNameError::Component) }
-}
-
-fn is_tag(tag: &str) -> bool {
-    (1..=TAG_LENGTH).contains(&tag.len())
-        && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
-}
-
-fn valid_digest(digest: &str) -> Result<String, ImageNameError> {
-    let is_digest = digest.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    });
-    if is_digest { Ok(digest.to_owned()) } else { Err(ImageNameError::Digest) }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::grammar::is_registry_host;
     use super::*;
     use proptest::prelude::*;
 
