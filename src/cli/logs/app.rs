@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 
-use super::{complain, exit};
+use super::super::exit;
+use super::super::output::complain;
 use crate::docker::{Chunk, Container, Engine, Error, Role, Scope, State, socket_from_env};
 use crate::redact::Redactor;
 use crate::redact::output::Outputs;

@@ -2,22 +2,25 @@
 //!
 //! It needs the file and nothing else: no root, no HOME, no network, no terminal.
 
+mod read;
+pub mod view;
+mod waterfall;
+
 use std::io::{self, IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::style::Style;
-use super::{bounded, exit, view, written};
-use crate::files;
-use crate::redact::plain;
-use crate::status::{Document, SCHEMA, Timestamp, file, paths};
+pub use read::{StatusError, read};
 
-/// A status file is 2,300 bytes; nothing near this is one.
-const MAX_FILE: u64 = 64 * 1024;
+use self::read::{parse, read_bytes};
+use super::output::written;
+use super::style::Style;
+use super::{bounded, exit};
+use crate::redact::plain;
+use crate::status::{Timestamp, file, paths};
 
 /// Between two looks at the file while watching.
 const POLL: Duration = Duration::from_millis(250);
@@ -34,40 +37,6 @@ pub struct Status {
     /// Write at most this many bytes: what matters least is left out
     #[arg(long, value_name = "N", value_parser = bounded::bytes, conflicts_with_all = ["json", "watch"])]
     pub bytes: Option<usize>,
-}
-
-/// Why there is no document to show.
-#[derive(Debug, thiserror::Error)]
-pub enum StatusError {
-    /// There is no file.
-    #[error("no status: {} does not exist: the agent has said nothing since the boot; see `systemctl status preview-agent`", .0.display())]
-    Absent(PathBuf),
-    /// It cannot be read.
-    #[error("no status: cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// It holds something else.
-    #[error("no status: {} is not a status document (line {line}, column {column})", path.display())]
-    Garbage {
-        /// The file.
-        path: PathBuf,
-        /// Where it stops being one.
-        line: usize,
-        /// Where it stops being one.
-        column: usize,
-    },
-    /// A newer agent wrote it.
-    #[error("{} has version {found} and this agent reads version {SCHEMA}; see `agent status --json`", path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u64,
-    },
 }
 
 impl Status {
@@ -99,7 +68,7 @@ pub fn show(path: &Path, bytes: Option<usize>, style: Style, out: &mut impl Writ
             out.write_all(view.as_bytes())?;
             Ok(exit::of_document(&document, now()))
         }
-        Err(error) => complain(&error),
+        Err(error) => no_document(&error),
     }
 }
 
@@ -108,9 +77,9 @@ pub fn show(path: &Path, bytes: Option<usize>, style: Style, out: &mut impl Writ
 /// # Errors
 /// Whatever the reader at the other end says.
 pub fn json(path: &Path, out: &mut impl Write) -> io::Result<u8> {
-    let bytes = match bytes(path) {
+    let bytes = match read_bytes(path) {
         Ok(bytes) => bytes,
-        Err(error) => return complain(&error),
+        Err(error) => return no_document(&error),
     };
     out.write_all(&bytes)?;
     if !bytes.ends_with(b"\n") {
@@ -118,7 +87,7 @@ pub fn json(path: &Path, out: &mut impl Write) -> io::Result<u8> {
     }
     match parse(path, &bytes) {
         Ok(document) => Ok(exit::of_document(&document, now())),
-        Err(error) => complain(&error),
+        Err(error) => no_document(&error),
     }
 }
 
@@ -131,7 +100,7 @@ pub fn follow(path: &Path, out: &mut impl Write) -> io::Result<u8> {
     loop {
         let document = match read(path) {
             Ok(document) => document,
-            Err(error) => return complain(&error),
+            Err(error) => return no_document(&error),
         };
         if document.verdict != last {
             writeln!(out, "{}", plain(&document.verdict))?;
@@ -176,45 +145,12 @@ fn watch(path: &Path) -> io::Result<u8> {
     }
 }
 
-fn complain(error: &StatusError) -> io::Result<u8> {
+/// Says why there is nothing to show.
+fn no_document(error: &StatusError) -> io::Result<u8> {
     writeln!(io::stderr(), "{error}")?;
     Ok(exit::NO_AGENT)
 }
 
 fn now() -> Timestamp {
     OffsetDateTime::now_utc().into()
-}
-
-/// Reads the status document at `path`.
-///
-/// # Errors
-/// Why there is none.
-pub fn read(path: &Path) -> Result<Document, StatusError> {
-    parse(path, &bytes(path)?)
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>, StatusError> {
-    match files::read(path, MAX_FILE) {
-        Ok(bytes) => Ok(bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StatusError::Absent(path.to_owned())),
-        Err(source) => Err(StatusError::Unreadable { path: path.to_owned(), source }),
-    }
-}
-
-fn parse(path: &Path, bytes: &[u8]) -> Result<Document, StatusError> {
-    /// What every version has.
-    #[derive(Deserialize)]
-    struct Version {
-        schema: u64,
-    }
-    let garbage = |error: serde_json::Error| StatusError::Garbage {
-        path: path.to_owned(),
-        line: error.line(),
-        column: error.column(),
-    };
-    let version: Version = serde_json::from_slice(bytes).map_err(garbage)?;
-    if version.schema > SCHEMA.into() {
-        return Err(StatusError::Newer { path: path.to_owned(), found: version.schema });
-    }
-    serde_json::from_slice(bytes).map_err(garbage)
 }

@@ -3,7 +3,6 @@
 //! takes is dropped and counted, since the log must not hold a deployment up.
 
 mod journal;
-mod stderr;
 
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
@@ -13,8 +12,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use journal::Journal;
-pub(super) use stderr::tell;
+use self::journal::Journal;
+use super::stderr::Lossy;
 
 /// Sets the log up for this process.
 pub(super) fn init() {
@@ -25,7 +24,7 @@ pub(super) fn init() {
         Some(journal) => registry.with(journal).init(),
         None => {
             let layer = tracing_subscriber::fmt::layer()
-                .with_writer(stderr::Lossy::default())
+                .with_writer(Lossy::default())
                 .with_target(false)
                 .with_ansi(io::stderr().is_terminal());
             registry.with(layer).init();

@@ -1,9 +1,9 @@
 //! The phases of a run as bars on its time line.
 
-use super::style::{Style, Tone, cell};
+use super::super::style::{Style, Tone, cell};
 use crate::status::{Phase, PhaseState};
 
-/// Columns of a bar: what [`super::style::WIDTH`] leaves beside name, state and time.
+/// Columns of a bar: what [`crate::cli::style::WIDTH`] leaves beside name, state and time.
 const BAR: u64 = 48;
 
 /// One line per phase: name, state, time, and a bar from its begin to its end.

@@ -1,75 +1,12 @@
-//! The status as a person reads it: the verdict first, then what led to it.
+//! What the page says, section by section.
 
-use super::bounded::first;
-use super::style::{Style, Tone, WIDTH, cell, wrap};
-use super::waterfall::{duration, waterfall};
-use crate::redact::plain;
-use crate::status::{Document, FaultReport, HealthStage, Outcome, ServiceState, Timestamp, fit};
+use super::super::super::style::{Tone, cell};
+use super::super::waterfall::{duration, waterfall};
+use super::page::Page;
+use crate::status::{Document, FaultReport, HealthStage, Outcome, ServiceState, Timestamp};
 
-/// Columns of the names on the left.
-const NAME: usize = 11;
-
-/// A part of the view that may be left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Phases,
-    Health,
-    Run,
-    Facts,
-}
-
-/// What goes first where there is no room for all; verdict and fault stay.
-const LEAST_FIRST: [Part; 4] = [Part::Phases, Part::Health, Part::Run, Part::Facts];
-
-/// The whole view, in lines of at most [`WIDTH`] columns.
-#[must_use]
-pub fn render(document: &Document, now: Timestamp, style: Style) -> String {
-    render_without(&[], document, now, style)
-}
-
-/// The view within `max` bytes: it loses one part after the other, then the end of the fault.
-#[must_use]
-pub fn render_within(document: &Document, now: Timestamp, style: Style, max: usize) -> String {
-    let without = |parts: usize| render_without(&LEAST_FIRST[..parts], document, now, style);
-    let fitting = (0..=LEAST_FIRST.len()).map(without).find(|view| view.len() <= max);
-    fitting.unwrap_or_else(|| first(&without(LEAST_FIRST.len()), max))
-}
-
-fn render_without(omitted: &[Part], document: &Document, now: Timestamp, style: Style) -> String {
-    let mut document = document.clone();
-    // Whoever wrote the file: no text of it may drive the terminal.
-    fit::texts(&mut document, &mut |text, _| *text = plain(text).into_owned());
-    document.verdict = plain(&document.verdict).into_owned();
-    let mut view = View { lines: Vec::new(), style };
-    view.verdict(&document, now);
-    // A dead agent's run did not go on after its last word.
-    let now = if document.expires_at < now { document.heartbeat_at } else { now };
-    let shown = |part| !omitted.contains(&part);
-    if shown(Part::Run) {
-        view.run(&document, now);
-    }
-    if shown(Part::Phases) {
-        view.phases(&document, now);
-    }
-    if shown(Part::Health) {
-        view.health(&document.health);
-    }
-    if shown(Part::Facts) {
-        view.facts(&document);
-    }
-    if let Some(fault) = &document.fault {
-        view.fault(fault);
-    }
-    view.lines.join("\n").trim_end().to_owned() + "\n"
-}
-
-struct View {
-    lines: Vec<String>,
-    style: Style,
-}
-
-impl View {
-    fn verdict(&mut self, document: &Document, now: Timestamp) {
+impl Page {
+    pub(super) fn verdict(&mut self, document: &Document, now: Timestamp) {
         let tone = match (document.run.outcome, document.service.state) {
             (Outcome::InProgress, _) | (Outcome::Ready, ServiceState::Degraded | ServiceState::Unwatched) => {
                 Tone::Warn
@@ -91,12 +28,7 @@ impl View {
         }
     }
 
-    fn wrapped(&mut self, tone: Tone, text: &str) {
-        let lines = wrap(text, WIDTH);
-        self.lines.extend(lines.iter().map(|line| self.style.paint(tone, line)));
-    }
-
-    fn run(&mut self, document: &Document, now: Timestamp) {
+    pub(super) fn run(&mut self, document: &Document, now: Timestamp) {
         let run = &document.run;
         self.lines.push(String::new());
         let deployment = run.deployment.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
@@ -115,7 +47,7 @@ impl View {
         }
     }
 
-    fn phases(&mut self, document: &Document, now: Timestamp) {
+    pub(super) fn phases(&mut self, document: &Document, now: Timestamp) {
         if document.phases.is_empty() {
             return;
         }
@@ -124,7 +56,7 @@ impl View {
         self.lines.extend(waterfall(&document.phases, elapsed, self.style));
     }
 
-    fn health(&mut self, stages: &[HealthStage]) {
+    pub(super) fn health(&mut self, stages: &[HealthStage]) {
         if stages.is_empty() {
             return;
         }
@@ -143,7 +75,7 @@ impl View {
         }
     }
 
-    fn facts(&mut self, document: &Document) {
+    pub(super) fn facts(&mut self, document: &Document) {
         self.lines.push(String::new());
         let image = &document.image;
         if let Some(requested) = &image.requested {
@@ -154,9 +86,9 @@ impl View {
                 self.pieces("digest   ", digest);
             }
             let commit = image.commit.as_ref().map(|commit| format!("commit {commit}"));
-            self.some("", commit.as_deref());
+            self.optional_field("", commit.as_deref());
             let why = image.why_built.as_ref().map(|why| format!("from source because {why}"));
-            self.some("", why.as_deref());
+            self.optional_field("", why.as_deref());
         }
         if let Some(serving) = document.serving.as_ref().filter(|serving| serving.run != document.run.id) {
             self.field(
@@ -181,24 +113,24 @@ impl View {
             if app.restarts > 0 { format!(", restarted {} times", app.restarts) } else { String::new() };
         let container = app.container.as_ref().map(|name| format!("container {name}{restarts}"));
         let app = [app.url.clone(), container].into_iter().flatten().collect::<Vec<_>>().join(", ");
-        self.some("app", Some(app.as_str()).filter(|app| !app.is_empty()));
+        self.optional_field("app", Some(app.as_str()).filter(|app| !app.is_empty()));
         let instance = &document.instance;
         let parts = [&instance.id, &instance.kind, &instance.az, &instance.private_ip, &instance.public_ip];
         let parts = parts.into_iter().flatten().cloned().collect::<Vec<_>>().join(", ");
-        self.some("instance", Some(parts.as_str()).filter(|parts| !parts.is_empty()));
+        self.optional_field("instance", Some(parts.as_str()).filter(|parts| !parts.is_empty()));
         for note in &document.notes {
             self.field("note", note);
         }
     }
 
-    fn fault(&mut self, fault: &FaultReport) {
+    pub(super) fn fault(&mut self, fault: &FaultReport) {
         self.heading("fault");
         let phase = fault.phase.map(|phase| format!(" in {phase}")).unwrap_or_default();
         let retryable = if fault.retryable { ", may pass by itself" } else { "" };
         let what = format!("{} ({}){phase}{}{retryable}", fault.code, fault.class, tries(fault.attempts));
         self.painted("  code", Tone::Bad, &what);
         self.field("  message", &fault.message);
-        self.some("  hint", Some(fault.hint.as_str()).filter(|hint| !hint.is_empty()));
+        self.optional_field("  hint", Some(fault.hint.as_str()).filter(|hint| !hint.is_empty()));
         self.tail(&fault.tail);
     }
 
@@ -208,40 +140,6 @@ impl View {
         }
         for line in tail.lines() {
             self.pieces("  | ", line);
-        }
-    }
-
-    /// The text as it is, cut only where a line is full; every piece behind `prefix`.
-    fn pieces(&mut self, prefix: &str, text: &str) {
-        let chars: Vec<char> = text.chars().map(|c| if c == '\n' { ' ' } else { c }).collect();
-        let pieces = chars.chunks(WIDTH - prefix.len());
-        self.lines.extend(pieces.map(|piece| format!("{prefix}{}", piece.iter().collect::<String>())));
-    }
-
-    fn heading(&mut self, name: &str) {
-        self.lines.push(String::new());
-        self.lines.push(name.to_owned());
-    }
-
-    fn some(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.field(name, value);
-        }
-    }
-
-    fn field(&mut self, name: &str, value: &str) {
-        self.push(name, value, |line| line.to_owned());
-    }
-
-    fn painted(&mut self, name: &str, tone: Tone, value: &str) {
-        let style = self.style;
-        self.push(name, value, |line| style.paint(tone, line));
-    }
-
-    fn push(&mut self, name: &str, value: &str, paint: impl Fn(&str) -> String) {
-        for (n, line) in wrap(value, WIDTH - NAME).iter().enumerate() {
-            let name = if n == 0 { name } else { "" };
-            self.lines.push(format!("{name:<NAME$}{}", paint(line)));
         }
     }
 }

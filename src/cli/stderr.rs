@@ -35,8 +35,8 @@ impl Write for Lossy {
     /// stderr, which panics where stderr is what failed.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let dropped = self.dropped.load(Ordering::Relaxed);
-        let told = dropped == 0 || put(format!("{dropped} lines of the log were lost\n").as_bytes(), NOW);
-        if told && put(line, NOW) {
+        let reported = dropped == 0 || put(format!("{dropped} lines of the log were lost\n").as_bytes(), NOW);
+        if reported && put(line, NOW) {
             self.dropped.store(0, Ordering::Relaxed);
         } else {
             self.dropped.store(dropped + 1, Ordering::Relaxed);
@@ -51,8 +51,8 @@ impl Write for Lossy {
 
 const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// Says what a command ends with, to a reader that may be slow but not gone.
-pub(in crate::cli) fn tell(line: &str) {
+/// Writes what a command ends with, for a reader that may be slow but not gone.
+pub(super) fn write_patiently(line: &str) {
     put(line.as_bytes(), PATIENCE);
 }
 

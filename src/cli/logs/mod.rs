@@ -1,12 +1,16 @@
 //! `agent logs`: the logs of the migration, the build and the agent.
 
+mod app;
+pub mod tail;
+
 use std::io::{self, Write};
 use std::process::{Command, ExitStatus, Stdio};
 
 use clap::{Args, ValueEnum};
 
 use super::bounded::{self, Newest};
-use super::{app_log, complain, exit, tail, written};
+use super::exit;
+use super::output::{complain, written};
 use crate::install::UNIT;
 use crate::status::paths;
 
@@ -63,7 +67,7 @@ impl Logs {
 
     fn show(&self, out: &mut impl Write) -> io::Result<u8> {
         match self.source {
-            Source::App => app_log::show(self.lines, self.follow, out),
+            Source::App => app::show(self.lines, self.follow, out),
             Source::Migrate => self.file("migrate.log", "no job or migration has run yet", out),
             Source::Build => self.file("build.log", "no image has been built yet", out),
             Source::Agent => self.journal(out),
