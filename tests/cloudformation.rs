@@ -18,7 +18,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use preview_agent::aws::policy::{Place, instance_policy};
+use preview_agent::aws::iam_policy::{Place, instance_policy};
 use preview_agent::config;
 use serde_json::{Value, json};
 use support::peers::peers;

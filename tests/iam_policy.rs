@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use preview_agent::aws::policy::{INLINE_LIMIT, Place, instance_policy};
+use preview_agent::aws::iam_policy::{INLINE_LIMIT, Place, instance_policy};
 use preview_agent::config;
 use serde_json::Value;
 

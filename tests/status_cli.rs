@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::{CommandFactory as _, Parser as _};
+use preview_agent::cli::logs::tail;
 use preview_agent::cli::status::{StatusError, follow, json, read, show};
 use preview_agent::cli::style::Style;
-use preview_agent::cli::{Cli, exit, tail};
+use preview_agent::cli::{Cli, exit};
 use preview_agent::redact::Redactor;
 use preview_agent::status::systemd::Systemd;
 use preview_agent::status::*;

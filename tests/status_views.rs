@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test with a place")]
 
 use preview_agent::cli::exit;
+use preview_agent::cli::status::view::{render, render_within};
 use preview_agent::cli::style::Style;
-use preview_agent::cli::view::{render, render_within};
 use preview_agent::config::Publish;
 use preview_agent::status::verdict::verdict;
 use preview_agent::status::*;

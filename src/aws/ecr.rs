@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
-use super::error::Call;
-use super::{Aws, AwsError};
+use super::client::Aws;
+use super::error::AwsError;
+use super::sdk_errors::Call;
 
 pub(super) const LOGIN_ACTION: &str = "ecr:GetAuthorizationToken";
 

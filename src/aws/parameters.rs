@@ -11,8 +11,9 @@ use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 use secrecy::SecretString;
 
-use super::error::Call;
-use super::{Aws, AwsError};
+use super::client::Aws;
+use super::error::AwsError;
+use super::sdk_errors::Call;
 
 /// Most names that one `GetParameters` takes.
 const NAMES_PER_CALL: usize = 10;

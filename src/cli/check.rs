@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::bounded::{self, first};
-use super::{CONFIG_FILE, exit, written};
+use super::exit;
+use super::output::written;
 use crate::config::{
     self, Config, Connection, Health, ImageReference, Stage, Text, TextPart, ValueRef, ValueSource,
 };
@@ -17,7 +18,7 @@ use crate::config::{
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
     pub config: PathBuf,
     /// Write at most this many bytes: the last lines are left out
     #[arg(long, value_name = "N", value_parser = bounded::bytes)]

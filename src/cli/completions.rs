@@ -2,10 +2,11 @@
 
 use std::io::{self, Write as _};
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, exit, written};
+use super::exit;
+use super::output::written;
 
 /// Print the completions for a shell
 #[derive(Debug, Args)]
@@ -15,12 +16,12 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Runs the command and returns the exit code.
+    /// Prints the completions of `program` and returns the exit code.
     #[must_use]
-    pub fn run(self) -> u8 {
+    pub fn run(self, mut program: Command) -> u8 {
         // Into memory first: clap_complete panics where the pipe is closed.
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "agent", &mut script);
+        clap_complete::generate(self.shell, &mut program, "agent", &mut script);
         written(io::stdout().write_all(&script).map(|()| exit::OK))
     }
 }

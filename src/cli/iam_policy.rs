@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CONFIG_FILE, exit, written};
-use crate::aws::policy::{INLINE_LIMIT, Place, instance_policy};
+use super::exit;
+use super::output::written;
+use crate::aws::iam_policy::{INLINE_LIMIT, Place, instance_policy};
 use crate::config;
 
 /// Print the IAM policy that an instance needs for a configuration
@@ -17,7 +18,7 @@ use crate::config;
 #[derive(Debug, Args)]
 pub struct IamPolicy {
     /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
     pub config: PathBuf,
     /// Region of the instance, its parameters and secrets
     #[arg(long, default_value = "*", value_parser = region)]

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::exit;
+use super::output::{complain, failed, say};
+use super::status::{self, view};
 use super::style::Style;
-use super::{complain, exit, say, status, view};
 use crate::config::names;
 use crate::install::service::Service;
 use crate::install::{Error, Layout, UNIT, systemctl};
@@ -45,7 +47,7 @@ impl Install {
         if !rustix::process::geteuid().is_root() {
             return complain("installing is for root; try with sudo", exit::NO_PERMISSION);
         }
-        self.install(&Layout::new(Path::new("/"))).unwrap_or_else(|error| super::failed(&error))
+        self.install(&Layout::new(Path::new("/"))).unwrap_or_else(|error| failed(&error))
     }
 
     fn install(&self, layout: &Layout) -> Result<u8, Error> {

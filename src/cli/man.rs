@@ -2,35 +2,36 @@
 
 use std::io::{self, Write};
 
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_mangen::Man as Page;
 use clap_mangen::roff::{Roff, roman};
 
-use super::{Cli, MANUAL, exit, written};
+use super::exit;
+use super::manual::MANUAL;
+use super::output::written;
 
 /// Print the manual page in roff, for section 8
 #[derive(Debug, Args)]
 pub struct Man;
 
 impl Man {
-    /// Runs the command and returns the exit code.
+    /// Prints the page of `program` and returns the exit code.
     #[must_use]
-    pub fn run(self) -> u8 {
-        written(page(&mut io::stdout().lock()).map(|()| exit::OK))
+    pub fn run(self, program: Command) -> u8 {
+        written(page(program, &mut io::stdout().lock()).map(|()| exit::OK))
     }
 }
 
 /// The page: the commands one by one, then the sections of the manual.
-fn page(out: &mut impl Write) -> io::Result<()> {
-    let mut command = Cli::command();
-    command.build();
-    let page = Page::new(command.clone()).section("8").manual("preview-agent");
+fn page(mut program: Command, out: &mut impl Write) -> io::Result<()> {
+    program.build();
+    let page = Page::new(program.clone()).section("8").manual("preview-agent");
     page.render_title(out)?;
     page.render_name_section(out)?;
     page.render_synopsis_section(out)?;
     page.render_description_section(out)?;
     heading(out, "SH", "Commands")?;
-    for command in command.get_subcommands() {
+    for command in program.get_subcommands() {
         self::command(out, command)?;
     }
     for line in MANUAL.lines() {

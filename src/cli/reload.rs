@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::bounded::{self, first};
+use super::output::{complain, written};
 use super::style::Style;
-use super::{CONFIG_FILE, complain, exit, status, written};
+use super::{exit, status};
 use crate::config;
 use crate::install::{UNIT, systemctl};
 use crate::status::{RunId, file, paths};
@@ -24,7 +25,7 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Debug, Args)]
 pub struct Reload {
     /// The configuration file of the running agent
-    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
     pub config: PathBuf,
     /// Wait this long for the end of the run; the run goes on in any case
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use time::OffsetDateTime;
 
-use super::{complain, exit, logging};
+use super::output::complain;
+use super::{exit, logging};
 use crate::aws::{Aws, Endpoints};
 use crate::config;
 use crate::deploy::{Agent, Timings, parameter_sender};
@@ -24,7 +25,7 @@ pub struct Run {
     #[arg(long)]
     pub once: bool,
     /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
     pub config: PathBuf,
     /// Run jobs and migration even if the record says they are done or their tries are used up
     #[arg(long)]
@@ -96,11 +97,11 @@ impl Run {
 /// in short, and nothing is touched.
 async fn refuse(reporter: &Reporter, store: &Store, error: &config::Error) -> u8 {
     let code = exit::of_config_error(error);
-    let mut words = error.to_string();
+    let mut message = error.to_string();
     if let config::Error::Denied { path } = error {
-        words += config::service_hint(path, io::ErrorKind::PermissionDenied);
+        message += config::service_hint(path, io::ErrorKind::PermissionDenied);
     }
-    let fault = Fault::new(Code::ConfigInvalid, words.lines().next().unwrap_or_default());
+    let fault = Fault::new(Code::ConfigInvalid, message.lines().next().unwrap_or_default());
     let good = store.state().last_good.clone();
     reporter.update(|report| {
         // What was deployed before goes on, and nobody looks at it.
@@ -112,7 +113,7 @@ async fn refuse(reporter: &Reporter, store: &Store, error: &config::Error) -> u8
         report.end_run(Outcome::Failed);
     });
     deliver(reporter).await;
-    complain(&words, code)
+    complain(&message, code)
 }
 
 /// A state folder that cannot be used: without it, tries would not be counted and a second agent
@@ -123,7 +124,7 @@ async fn without_state(error: &StoreError) -> u8 {
         return complain(&format!("{code}: {error}. {}", code.hint()), exit::TEMPORARY);
     };
     let code = Code::StateUnusable;
-    let words = format!("{code}: {error}. {}", code.hint());
+    let message = format!("{code}: {error}. {}", code.hint());
     let now = Timestamp::from(OffsetDateTime::now_utc());
     let run = Begun::begun(RunId::random(0), 0, now, None);
     let reporter = Reporter::start(
@@ -139,7 +140,7 @@ async fn without_state(error: &StoreError) -> u8 {
     });
     deliver(&reporter).await;
     let denied = reason.kind() == io::ErrorKind::PermissionDenied;
-    complain(&words, if denied { exit::NO_PERMISSION } else { exit::TEMPORARY })
+    complain(&message, if denied { exit::NO_PERMISSION } else { exit::TEMPORARY })
 }
 
 /// Sends the status to the parameter that the unit's environment names: no configuration does.

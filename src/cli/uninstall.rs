@@ -5,7 +5,8 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{complain, exit, say};
+use super::exit;
+use super::output::{complain, failed, say};
 use crate::install::{Error, Layout, Removal, UNIT, purge, systemctl};
 
 /// Stop the service and remove what `agent install` made
@@ -26,7 +27,7 @@ impl Uninstall {
         if !rustix::process::geteuid().is_root() {
             return complain("uninstalling is for root; try with sudo", exit::NO_PERMISSION);
         }
-        self.uninstall(&Layout::new(Path::new("/"))).unwrap_or_else(|error| super::failed(&error))
+        self.uninstall(&Layout::new(Path::new("/"))).unwrap_or_else(|error| failed(&error))
     }
 
     fn uninstall(&self, layout: &Layout) -> Result<u8, Error> {
@@ -44,25 +45,25 @@ impl Uninstall {
             errors.extend(systemctl::call(&["disable", "--quiet", UNIT], systemctl::LIMIT).err());
         }
         let purged = if self.purge { objects(layout) } else { Ok(()) };
-        errors.extend(tell(layout.uninstall()?));
+        errors.extend(announce(layout.uninstall()?));
         if self.purge {
-            errors.extend(tell(layout.forget()));
+            errors.extend(announce(layout.forget()));
         }
         if systemctl::is_running() {
             errors.extend(systemctl::call(&["daemon-reload"], systemctl::LIMIT).err());
             // A unit that is gone is forgotten where it had failed, too.
             systemctl::call(&["reset-failed", UNIT], systemctl::LIMIT).ok();
         }
-        let mut words: Vec<_> = errors.iter().map(Error::to_string).collect();
+        let mut messages: Vec<_> = errors.iter().map(Error::to_string).collect();
         if let Err(error) = purged {
             let label = format!("label=preview-agent.scope={}", layout.state().display());
-            words.push(format!(
+            messages.push(format!(
                 "{error}; containers and network stay. Remove them once Docker is up:\n  \
                  docker rm -f -v $(docker ps -aq --filter {label})\n  \
                  docker network prune -f --filter {label}"
             ));
         }
-        Ok(words.iter().fold(exit::OK, |_, words| complain(words, exit::FAILED)))
+        Ok(messages.iter().fold(exit::OK, |_, message| complain(message, exit::FAILED)))
     }
 }
 
@@ -77,7 +78,7 @@ fn objects(layout: &Layout) -> Result<(), Error> {
 }
 
 /// Says what was removed and returns what was not.
-fn tell(removal: Removal) -> Vec<Error> {
+fn announce(removal: Removal) -> Vec<Error> {
     for path in removal.removed {
         say(&format!("removed {}", path.display()));
     }

@@ -27,11 +27,13 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Larger than [`super::MAX_BYTES`].
-    #[error("{}: larger than {} KiB; this is hardly a configuration", path.display(), super::MAX_BYTES / 1024)]
+    /// Larger than any configuration.
+    #[error("{}: larger than {} KiB; this is hardly a configuration", path.display(), max / 1024)]
     TooLarge {
         /// The file as named by the caller.
         path: PathBuf,
+        /// Largest number of bytes.
+        max: u64,
     },
     /// Read and understood to be wrong.
     #[error("{}", lines(file, problems))]

@@ -1,26 +1,12 @@
 //! A cursor over the tree: knows the field's path and collects every problem.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::error::Problem;
+use super::findings::{Findings, HostFile};
 use super::yaml::{Content, Entry, Node, Position};
-
-/// What reading a document brought up besides its values.
-#[derive(Default)]
-pub(super) struct Findings {
-    pub(super) problems: RefCell<Vec<Problem>>,
-    pub(super) host_files: RefCell<Vec<HostFile>>,
-}
-
-/// A host file that a job mounts, with its place, for whoever may look at the disk.
-pub(super) struct HostFile {
-    pub(super) path: PathBuf,
-    pub(super) field: String,
-    pub(super) at: Position,
-}
 
 /// One field of the document. Readers return `None` once they have reported.
 pub(super) struct Field<'a> {

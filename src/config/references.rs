@@ -1,6 +1,7 @@
 //! The places in a configuration that name values living elsewhere.
 
-use super::{Config, Connection, Job, Text, ValueRef, ValueSource};
+use super::model::{Config, Connection, Job, ValueRef, ValueSource};
+use super::placeholders::Text;
 
 impl Config {
     /// Every value reference.

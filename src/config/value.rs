@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::field::{Field, Map};
-use super::model::{Text, ValueRef, ValueSource};
+use super::model::{ValueRef, ValueSource};
 use super::names;
+use super::placeholders::Text;
 use super::yaml::Content;
 
 const SOURCES: [&str; 5] = ["env", "file", "credential", "ssm", "secretsmanager"];

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bollard::errors::Error as Bollard;
 
-use crate::cause::innermost;
+use super::error_text::{of_the_runtime, plain_reason, shorten, with_sources};
+use super::timeouts::REQUEST;
 
 /// A request to the engine that failed.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,22 @@ pub enum Error {
         /// The engine's words.
         message: String,
     },
+    /// The state of the object forbids it (HTTP 409), as a container that runs forbids its removal.
+    #[error("could not {what}: {message}")]
+    Conflict {
+        /// What was asked.
+        what: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// Somebody else's removal of the same container is under way.
+    #[error("could not {what}: {message}")]
+    RemovalInProgress {
+        /// What was asked.
+        what: String,
+        /// The engine's words.
+        message: String,
+    },
     /// The engine refused or failed otherwise.
     #[error("could not {what}: {message}")]
     Refused {
@@ -85,11 +102,11 @@ impl Error {
             Bollard::SocketNotFoundError(path) => {
                 Self::Unavailable { message: format!("there is no socket at {path}") }
             }
-            Bollard::RequestTimeoutError => Self::Timeout { what, after: super::REQUEST },
+            Bollard::RequestTimeoutError => Self::Timeout { what, after: REQUEST },
             Bollard::DockerResponseServerError { status_code, message } => {
-                Self::from_words(what, status_code, message)
+                Self::from_answer(what, status_code, &message)
             }
-            Bollard::DockerStreamError { error } => Self::from_words(what, 200, error),
+            Bollard::DockerStreamError { error } => Self::from_answer(what, 200, &error),
             Bollard::IOError { err } if err.kind() == std::io::ErrorKind::PermissionDenied => {
                 Self::Forbidden { message: format!("could not {what}: {}", plain_reason(&err)) }
             }
@@ -103,7 +120,7 @@ impl Error {
                     Self::lost(&what, &reason)
                 }
             }
-            other => Self::Refused { what, message: chain(&other) },
+            other => Self::Refused { what, message: with_sources(&other) },
         }
     }
 
@@ -111,11 +128,11 @@ impl Error {
         Self::Unavailable { message: format!("could not {what}: {reason}") }
     }
 
-    /// Classified by text: the status differs by engine version, the words hardly
-    /// (taken from Docker 20.10, 26.1 and 28.5).
-    fn from_words(what: String, status: u16, message: String) -> Self {
-        let kept = short(&message);
-        let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    /// Classified by the message first: for most refusals the status differs by engine version, the
+    /// words hardly (taken from Docker 20.10, 26.1 and 28.5).
+    fn from_answer(what: String, status: u16, message: &str) -> Self {
+        let kept = shorten(message);
+        let has = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
         if has(&["no space left on device"]) {
             Self::DiskFull { what, message: kept }
         } else if has(&["port is already allocated", "address already in use"]) {
@@ -125,69 +142,49 @@ impl Error {
             || (has(&["exec: \""])
                 && has(&["executable file not found", "no such file or directory", "permission denied"]))
         {
-            Self::CommandMissing { what, message: short(of_the_runtime(&message)) }
+            Self::CommandMissing { what, message: shorten(of_the_runtime(message)) }
+        } else if has(&["is already in progress"]) {
+            Self::RemovalInProgress { what, message: kept }
         } else if status == 404 {
             Self::NotFound { what, message: kept }
+        } else if status == 409 {
+            Self::Conflict { what, message: kept }
         } else {
             Self::Refused { what, message: kept }
         }
     }
 }
 
-/// The innermost reason, in the system's words where there are some: what the
-/// HTTP client says around it (`error in the hyper legacy client`) tells a user nothing.
-fn plain_reason(error: &(dyn std::error::Error + 'static)) -> String {
-    let text = innermost(error).to_string();
-    // As in `Connection refused (os error 111)`.
-    let words = text.split(" (os error ").next().unwrap_or_default();
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
-}
-
-/// What a broken connection says, or what else went wrong.
-pub(super) fn words(error: &Bollard) -> String {
-    match error {
-        Bollard::IOError { .. } | Bollard::HyperLegacyError { .. } | Bollard::HyperResponseError { .. } => {
-            plain_reason(error)
-        }
-        other => chain(other),
-    }
-}
-
-/// What the runtime says of a command, without the layers that passed it on: `exec: "alembic": …`.
-fn of_the_runtime(message: &str) -> &str {
-    let begin = message.find("exec: \"").unwrap_or(0);
-    message[begin..].trim_end_matches(": unknown")
-}
-
 /// Whether a stream ended with bytes that are no whole line. The client says so too of the line break
 /// behind the last line, if it came in a read of its own; what was told until then decides.
-pub(super) fn is_end(error: &Bollard) -> bool {
+pub(super) fn is_end_of_stream(error: &Bollard) -> bool {
     matches!(error, Bollard::IOError { err } if err.to_string() == "bytes remaining on stream")
 }
 
-/// Longest text that is kept of what the engine or a registry says, in characters.
-const WORDS_MAX: usize = 2000;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The beginning of foreign words, at most [`WORDS_MAX`]. Where they are cut, the word at the border goes
-/// whole: half a secret would not be recognised.
-pub(super) fn short(words: &str) -> String {
-    let Some((end, _)) = words.char_indices().nth(WORDS_MAX) else { return words.to_owned() };
-    let kept = &words[..end];
-    let border = kept.rfind(char::is_whitespace).filter(|at| *at > 0).unwrap_or(end);
-    format!("{}…", &kept[..border])
-}
-
-/// An error with its sources: the HTTP client hides the reason in them. Some quote what could not be read.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = inner.source();
+    fn answered(status: u16, message: &str) -> Error {
+        Error::from_answer("remove the container".to_owned(), status, message)
     }
-    short(&text)
+
+    #[test]
+    fn a_removal_that_meets_a_container_that_runs_is_a_conflict_in_the_words_of_every_engine() {
+        for message in [
+            // 20.10 and 28.5; of a container between two restarts, and of a paused one.
+            "You cannot remove a running container 1f2e3d4c. Stop the container before attempting removal or force remove",
+            "cannot remove container \"/app\": container is running: stop the container before removing or force remove",
+            "You cannot remove a restarting container 1f2e3d4c. Stop the container before attempting removal or force remove",
+            "cannot remove container \"/app\": container is paused and must be unpaused first",
+        ] {
+            assert!(matches!(answered(409, message), Error::Conflict { .. }), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_removal_under_way_is_told_from_a_container_that_runs() {
+        let error = answered(409, "removal of container 1f2e3d4c is already in progress");
+        assert!(matches!(error, Error::RemovalInProgress { .. }), "{error:?}");
+    }
 }

@@ -10,7 +10,8 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::{Engine, Role};
+use super::engine::Engine;
+use super::labels::Role;
 
 /// A quiet stream is opened anew after this long: a dead connection looks just as quiet.
 const QUIET: Duration = Duration::from_secs(60);
@@ -94,7 +95,7 @@ impl Engine {
 
 async fn forward(engine: Engine, sender: mpsc::Sender<Event>, begun: u128) {
     let mut newest = begun;
-    let mut told: VecDeque<(u128, Event)> = VecDeque::new();
+    let mut sent: VecDeque<(u128, Event)> = VecDeque::new();
     loop {
         let seen = newest.saturating_sub(OVERLAP.as_nanos()).max(begun);
         let mut filters = engine.scope.filter(Some(Role::App));
@@ -106,13 +107,13 @@ async fn forward(engine: Engine, sender: mpsc::Sender<Event>, begun: u128) {
             let at = message.time_nano.and_then(|nano| u128::try_from(nano).ok()).unwrap_or(newest);
             newest = newest.max(at);
             let Some(event) = translate(message).map(|event| (at, event)) else { continue };
-            if told.contains(&event) {
+            if sent.contains(&event) {
                 continue;
             }
-            if told.len() == REMEMBERED {
-                told.pop_front();
+            if sent.len() == REMEMBERED {
+                sent.pop_front();
             }
-            told.push_back(event.clone());
+            sent.push_back(event.clone());
             if sender.send(event.1).await.is_err() {
                 return;
             }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
 
+use super::engine::{Engine, bounded};
+use super::error::Error;
 use super::labels::{ROLE, SPEC};
-use super::{Engine, Error, bounded};
 
 /// An image that is on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::timeout;
 
-use super::{Engine, Error};
+use super::engine::Engine;
+use super::error::Error;
 use crate::redact::output::Stream as Output;
 
 /// A piece of one of a container's outputs, which may begin and end within a line.

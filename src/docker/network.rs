@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use bollard::models::{self, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptions;
 
-use super::{Engine, Error, bounded};
+use super::engine::{Engine, bounded};
+use super::error::Error;
 
 impl Engine {
     /// Makes sure the agent's network exists and returns its name.

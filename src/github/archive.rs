@@ -4,9 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
-use super::ignore::Rules;
-use super::members::{self, Kind, Member, Spool, corrupt, is_commit_id, unsafe_member};
-use super::{Limits, Request, SourceError};
+use super::dockerignore::Rules;
+use super::error::{SourceError, corrupt, unsafe_member};
+use super::extension_headers::is_commit_id;
+use super::links::{join, reason_to_refuse};
+use super::members::{self, Kind, Member};
+use super::request::{Limits, Request};
+use super::spool::Spool;
 
 /// An ignore file longer than this is a mistake.
 const IGNORE_FILE_MAX: u64 = 64 * 1024;
@@ -107,7 +111,7 @@ fn inspect(file: File, request: &Request, limits: &Limits) -> Result<Archive, So
         if let Some(index) = ignore_names.iter().position(|name| name == path) {
             found.ignore_files[index] = Some(ignore_file(&member, content)?);
         }
-        if let Some(reason) = escape(&member, path, &layout) {
+        if let Some(reason) = reason_to_refuse(&member, path, |target| layout.locate(target).is_some()) {
             if found.escapes.len() == ESCAPES_MAX {
                 return Err(unsafe_member(&member.path, reason));
             }
@@ -156,44 +160,6 @@ fn ignore_file(member: &Member, content: &mut dyn Read) -> Result<String, Source
     let mut text = Vec::new();
     content.read_to_end(&mut text).map_err(|error| corrupt(&error))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Why a member of the context may not be sent. Docker resolves links inside
-/// its own root, so that an escaping one harms nobody: it is refused because
-/// what it points to is not there in the build.
-fn escape(member: &Member, path: &[u8], layout: &Layout) -> Option<&'static str> {
-    const OUTSIDE: &str = "links out of the build context";
-    match &member.kind {
-        Kind::File | Kind::Folder => None,
-        Kind::Other => Some("is a device, a pipe or of an unknown kind"),
-        Kind::Symlink(target) | Kind::HardLink(target) if target.is_empty() || target.contains(&0) => {
-            Some("is a link without a target")
-        }
-        Kind::Symlink(target) if target.starts_with(b"/") => Some("links to an absolute path"),
-        Kind::Symlink(target) => {
-            let parent = path.iter().rposition(|byte| *byte == b'/').map_or(&b""[..], |at| &path[..at]);
-            leaves(&join(parent, target)).then_some(OUTSIDE)
-        }
-        Kind::HardLink(target) => (leaves(target) || layout.locate(target).is_none()).then_some(OUTSIDE),
-    }
-}
-
-/// Whether a relative path climbs above where it starts.
-fn leaves(path: &[u8]) -> bool {
-    let mut depth = 0_usize;
-    for part in path.split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." if depth == 0 => return true,
-            b".." => depth -= 1,
-            _ => depth += 1,
-        }
-    }
-    false
-}
-
-fn join(folder: &[u8], path: &[u8]) -> Vec<u8> {
-    if folder.is_empty() { path.to_vec() } else { [folder, path].join(&b'/') }
 }
 
 /// A configured path without its `.` and empty components.

@@ -11,9 +11,10 @@ use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::SourceError;
 use super::archive::{Archive, Layout};
-use super::members::{self, Kind, Member, Spool};
+use super::error::SourceError;
+use super::members::{self, Kind, Member};
+use super::spool::Spool;
 
 /// Size of a chunk of the stream, and how many may wait: what the pass holds in memory.
 const CHUNK: usize = 64 * 1024;

@@ -3,25 +3,19 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::{Client, Response, Url, redirect};
 use secrecy::ExposeSecret as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use super::{Limits, Request, SourceError};
-use crate::cause::innermost;
+use super::api_errors::{describe, header, refusal};
+use super::error::SourceError;
+use super::request::{Limits, Request};
 
 /// GitHub needs one redirect, from the API to the file host.
 const REDIRECTS_MAX: usize = 5;
-
-/// What GitHub asks to wait where it does not say how long (REST API, "Rate limits").
-const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
-
-/// An error's body is a JSON object of one sentence.
-const MESSAGE_MAX: usize = 4096;
 
 /// Bytes of the compressed tarball.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +104,7 @@ impl<'a> Tarball<'a> {
             .map_err(|_| stalled(0))?
             .map_err(|error| self.unreachable(error))?;
         if !response.status().is_success() {
-            return Err(self.refusal(response).await);
+            return Err(refusal(self.request, response, self.limits.stall).await);
         }
         self.spool(response, folder, progress, stalled).await
     }
@@ -155,29 +149,6 @@ impl<'a> Tarball<'a> {
         Ok(writer.into_inner().into_std().await)
     }
 
-    /// What an answer without success means.
-    async fn refusal(&self, mut response: Response) -> SourceError {
-        let status = response.status();
-        let host = response.url().host_str().unwrap_or_default().to_owned();
-        let repository = self.request.repository.clone();
-        if let Some(wait) = rate_limit(status, response.headers()) {
-            return SourceError::RateLimited { host, wait };
-        }
-        if status == StatusCode::NOT_FOUND {
-            return SourceError::NotFound { repository, reference: self.request.reference.clone() };
-        }
-        if status.is_server_error() {
-            return SourceError::Server { host, status: status.as_u16() };
-        }
-        let message = message(&mut response, self.limits.stall).await;
-        match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                SourceError::Denied { host, repository, status: status.as_u16(), message }
-            }
-            _ => SourceError::Unexpected { host, status: status.as_u16(), message },
-        }
-    }
-
     fn unreachable(&self, error: reqwest::Error) -> SourceError {
         SourceError::Unreachable { host: self.asked.host(), message: describe(error) }
     }
@@ -187,7 +158,8 @@ impl<'a> Tarball<'a> {
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 fn not_an_archive(headers: &HeaderMap) -> SourceError {
-    let content_type = text(headers, CONTENT_TYPE.as_str()).unwrap_or("of no stated type").chars().take(100);
+    let content_type =
+        header(headers, CONTENT_TYPE.as_str()).unwrap_or("of no stated type").chars().take(100);
     SourceError::NotAnArchive { content_type: content_type.collect() }
 }
 
@@ -201,45 +173,4 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     } else {
         attempt.follow()
     }
-}
-
-/// How long GitHub wants to be left alone, if that is what the answer says.
-fn rate_limit(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
-    if !matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
-        return None;
-    }
-    let number = |name| text(headers, name).and_then(|value| value.trim().parse::<u64>().ok());
-    if let Some(seconds) = number("retry-after") {
-        return Some(Duration::from_secs(seconds));
-    }
-    if number("x-ratelimit-remaining") == Some(0) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let reset = number("x-ratelimit-reset").map(Duration::from_secs);
-        // One second more: the header is cut to whole seconds.
-        return Some(reset.map_or(RATE_LIMIT_WAIT, |at| at.saturating_sub(now) + Duration::from_secs(1)));
-    }
-    (status == StatusCode::TOO_MANY_REQUESTS).then_some(RATE_LIMIT_WAIT)
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// The `message` of an error's JSON body, or nothing.
-async fn message(response: &mut Response, patience: Duration) -> String {
-    let mut body = Vec::new();
-    while let Ok(Ok(Some(chunk))) = timeout(patience, response.chunk()).await {
-        body.extend_from_slice(&chunk);
-        if body.len() > MESSAGE_MAX {
-            break;
-        }
-    }
-    let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    json["message"].as_str().unwrap_or("no reason given").chars().take(200).collect()
-}
-
-/// The innermost cause: the others say only which layer of the client passed it
-/// on, and may hold the URL, which may hold a token.
-fn describe(error: reqwest::Error) -> String {
-    innermost(&error.without_url()).to_string()
 }

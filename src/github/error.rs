@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::redact::plain;
+
 /// A source that could not be had or may not be built.
 ///
 /// No variant carries a URL of the download: the redirect's holds a token.
@@ -134,4 +136,16 @@ pub enum SourceError {
         /// The deadline.
         after: Duration,
     },
+}
+
+/// The reader's words quote the archive's own bytes.
+pub(super) fn corrupt(error: &io::Error) -> SourceError {
+    SourceError::Corrupt(plain(&error.to_string()).into_owned())
+}
+
+/// The error of a member that may not be sent.
+pub(super) fn unsafe_member(path: &[u8], reason: &str) -> SourceError {
+    // Control characters stay out of logs and terminals.
+    let path = String::from_utf8_lossy(&path[..path.len().min(300)]).escape_debug().to_string();
+    SourceError::Unsafe { path, reason: reason.to_owned() }
 }

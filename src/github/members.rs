@@ -1,25 +1,19 @@
 //! The members of a source tarball, one by one, and what a member may be.
 //!
 //! Both passes read the archive through [`walk`], so what was checked is what
-//! is sent. Extension headers are read here rather than by the tar crate, which
-//! takes them into memory whatever their size.
+//! is sent.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
-use tar::{Entry, EntryType, PaxExtensions};
+use tar::{Entry, EntryType};
 
-use super::SourceError;
-use crate::redact::plain;
+use super::error::{SourceError, corrupt, unsafe_member};
+use super::extension_headers::{Extension, commit_of, read_extension};
+use super::spool::{Capped, Spool};
 
 /// Linux opens no longer path (`PATH_MAX`).
 const PATH_MAX: usize = 4096;
-
-/// An extension header holds a path, a link target and little else.
-const EXTENSION_MAX: u64 = 64 * 1024;
 
 /// A member of the archive, with its top folder taken off.
 pub(super) struct Member {
@@ -124,76 +118,6 @@ fn member<R: Read>(
     Ok(Member { path, kind, mode: header.mode()? & 0o7777, modified: header.mtime()?, size: entry.size() })
 }
 
-/// Names too long for a header, carried by extension entries before their member.
-#[derive(Default)]
-struct Extension {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-}
-
-impl Extension {
-    /// Takes an extension entry; `false` if `kind` is none.
-    fn take(
-        &mut self,
-        kind: EntryType,
-        content: impl FnOnce() -> Result<Vec<u8>, SourceError>,
-    ) -> Result<bool, SourceError> {
-        match kind {
-            EntryType::GNULongName => self.path = Some(without_nul(content()?)),
-            EntryType::GNULongLink => self.link = Some(without_nul(content()?)),
-            EntryType::XHeader => {
-                for record in PaxExtensions::new(&content()?) {
-                    let record = record.map_err(|error| corrupt(&error))?;
-                    match record.key_bytes() {
-                        b"path" => self.path = Some(record.value_bytes().to_vec()),
-                        b"linkpath" => self.link = Some(record.value_bytes().to_vec()),
-                        // Only files of 8 GiB and more, or sparse ones, need such a record.
-                        b"size" | b"GNU.sparse.realsize" | b"GNU.sparse.size" => {
-                            return Err(SourceError::Corrupt(
-                                "it has a sparse or oversized member".to_owned(),
-                            ));
-                        }
-                        _ => {}
-                    }
-                }
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
-fn read_extension<R: Read>(
-    entry: &mut Entry<'_, R>,
-    broken: impl Fn(io::Error) -> SourceError,
-) -> Result<Vec<u8>, SourceError> {
-    if entry.size() > EXTENSION_MAX {
-        return Err(SourceError::Corrupt("it has an oversized extension header".to_owned()));
-    }
-    let mut content = Vec::new();
-    entry.read_to_end(&mut content).map_err(broken)?;
-    Ok(content)
-}
-
-fn without_nul(mut name: Vec<u8>) -> Vec<u8> {
-    while name.last() == Some(&0) {
-        name.pop();
-    }
-    name
-}
-
-/// The commit that `git archive` leaves in the global header.
-fn commit_of(records: &[u8]) -> Option<String> {
-    let comment = PaxExtensions::new(records).flatten().find(|record| record.key_bytes() == b"comment")?;
-    let id = comment.value().ok()?;
-    is_commit_id(id).then(|| id.to_ascii_lowercase())
-}
-
-/// Whether a text is a full commit id (SHA-1 or SHA-256).
-pub(super) fn is_commit_id(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// A path as components joined by single slashes.
 ///
 /// # Errors
@@ -221,56 +145,5 @@ fn split_top(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().position(|byte| *byte == b'/') {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (path, b""),
-    }
-}
-
-/// The reader's words quote the archive's own bytes.
-pub(super) fn corrupt(error: &io::Error) -> SourceError {
-    SourceError::Corrupt(plain(&error.to_string()).into_owned())
-}
-
-pub(super) fn unsafe_member(path: &[u8], reason: &str) -> SourceError {
-    // Control characters stay out of logs and terminals.
-    let path = String::from_utf8_lossy(&path[..path.len().min(300)]).escape_debug().to_string();
-    SourceError::Unsafe { path, reason: reason.to_owned() }
-}
-
-/// The downloaded file, read from its start by every pass independently.
-#[derive(Clone)]
-pub(super) struct Spool {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Spool {
-    pub(super) fn new(file: File) -> Self {
-        Self { file: Arc::new(file), at: 0 }
-    }
-
-    /// Length in bytes.
-    pub(super) fn len(&self) -> io::Result<u64> {
-        self.file.metadata().map(|metadata| metadata.len())
-    }
-}
-
-impl Read for Spool {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-/// Fails rather than yield more than `left` bytes.
-struct Capped<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Capped<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(read as u64).ok_or(io::ErrorKind::FileTooLarge)?;
-        Ok(read)
     }
 }

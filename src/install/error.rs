@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::unit::UNIT;
 use crate::docker;
 
 /// Why something was not installed or removed.
@@ -26,7 +27,7 @@ pub enum Error {
         unit: PathBuf,
     },
     /// Somebody wants the service never to start.
-    #[error("{} is masked: systemctl unmask {option}preview-agent", super::UNIT)]
+    #[error("{} is masked: systemctl unmask {option}preview-agent", UNIT)]
     Masked {
         /// What `systemctl unmask` needs to find the mask, with a space.
         option: &'static str,
@@ -38,12 +39,12 @@ pub enum Error {
     #[error("cannot start systemctl: {0}; the agent installs itself where systemd is")]
     NoSystemctl(io::Error),
     /// systemctl said no.
-    #[error("`systemctl {arguments}` failed: {words}")]
+    #[error("`systemctl {arguments}` failed: {message}")]
     Systemctl {
         /// What was asked.
         arguments: String,
         /// What it said, or how it ended.
-        words: String,
+        message: String,
     },
     /// systemctl said nothing in time.
     #[error("`systemctl {arguments}` did not end within {} s", limit.as_secs())]

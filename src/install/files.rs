@@ -1,11 +1,12 @@
 //! Files and folders of an installation: replaced as a whole, removed if there.
 
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::error::Error;
+use crate::files::{self, Durability};
 
 /// Copies an executable, unless the same bytes are there. Returns whether it did.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<bool, Error> {
@@ -26,9 +27,8 @@ pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
     replace(path, bytes, 0o644)
 }
 
-/// Replaces a file, or a link but not what it leads to, in one step that
-/// survives a loss of power. The temporary file has a name of its own, so that
-/// what a killed installation leaves behind is found by the next one.
+/// Replaces a file that differs. Returns whether it did. What a killed
+/// installation left behind goes in any case.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, Error> {
     let temporary = temporary(path);
     unlink(&temporary)?;
@@ -38,20 +38,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, Error> {
     if is_there {
         return Ok(false);
     }
-    let write = || {
-        // The mode is set by hand, too: a umask takes bits away.
-        let mut file = File::options().write(true).create_new(true).mode(mode).open(&temporary)?;
-        file.set_permissions(Permissions::from_mode(mode))?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    };
-    if let Err(error) = write() {
-        // A full disk is not helped by half a binary.
-        fs::remove_file(&temporary).ok();
-        return Err(Error::io("write", path)(error));
-    }
+    files::replace(path, &temporary, bytes, mode, Durability::Synced).map_err(Error::io("write", path))?;
     Ok(true)
 }
 

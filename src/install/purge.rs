@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::Error;
+use super::error::Error;
 use crate::docker::{Engine, Role, Scope, socket_from_env};
 
 /// How long the engine is waited for; it is up, or the purge is run again.

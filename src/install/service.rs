@@ -5,8 +5,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::error::Error;
+use super::files;
+use super::layout::Layout;
 use super::systemctl::{LIMIT, call};
-use super::{Error, Layout, UNIT, files};
+use super::unit::UNIT;
 
 /// What systemd says of the unit.
 #[derive(Debug, Clone, PartialEq, Eq)]

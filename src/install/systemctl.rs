@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::Error;
+use super::error::Error;
 
 /// Time limit of a call that asks or enables: systemd may be busy with a boot.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -48,11 +48,11 @@ pub fn call(arguments: &[&str], limit: Duration) -> Result<String, Error> {
         }
     }
     let output = child.wait_with_output().map_err(|error| failed(arguments, &error.to_string()))?;
-    let words = String::from_utf8_lossy(&output.stderr);
-    match words.trim() {
+    let message = String::from_utf8_lossy(&output.stderr);
+    match message.trim() {
         _ if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         "" => Err(failed(arguments, &output.status.to_string())),
-        words => Err(failed(arguments, words)),
+        message => Err(failed(arguments, message)),
     }
 }
 
@@ -68,11 +68,11 @@ pub fn stop(unit: &str) -> Result<(), Error> {
 }
 
 fn is_not_loaded(error: &Error) -> bool {
-    matches!(error, Error::Systemctl { words, .. } if words.ends_with("not loaded."))
+    matches!(error, Error::Systemctl { message, .. } if message.ends_with("not loaded."))
 }
 
-fn failed(arguments: &[&str], words: &str) -> Error {
-    Error::Systemctl { arguments: arguments.join(" "), words: words.to_owned() }
+fn failed(arguments: &[&str], message: &str) -> Error {
+    Error::Systemctl { arguments: arguments.join(" "), message: message.to_owned() }
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_unit_that_is_not_loaded_is_told_from_one_that_does_not_stop() {
-        let says = |words| failed(&["stop", "a.service"], words);
+        let says = |message| failed(&["stop", "a.service"], message);
         assert!(is_not_loaded(&says("Failed to stop a.service: Unit a.service not loaded.")));
         assert!(!is_not_loaded(&says("Job for a.service canceled.")));
     }

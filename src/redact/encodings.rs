@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::SHORTEST;
+/// Secrets shorter than this many characters are not masked: masking `abc`
+/// everywhere would destroy the text and tell the secret by its gaps.
+pub const SHORTEST: usize = 6;
 
 /// RFC 3986, section 2.3: `-`, `.`, `_` and `~` are usually left alone.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

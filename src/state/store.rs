@@ -2,14 +2,14 @@
 //! and its key survive a loss of power.
 
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use ring::hmac;
 
 use super::records::State;
-use crate::files;
+use crate::files::{self, Durability};
 
 const STATE: &str = "state.json";
 const KEY: &str = "spec.key";
@@ -141,11 +141,7 @@ fn key(folder: &Path) -> io::Result<hmac::Key> {
 fn write_private(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     // Always the same name: what a crash leaves here goes with the next write.
     let new = folder.join(format!("{name}.new"));
-    let mut file = files::begin(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, folder.join(name))?;
-    File::open(folder)?.sync_all()
+    files::replace(&folder.join(name), &new, bytes, 0o600, Durability::Synced)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The status file: world-readable, replaced as a whole.
 
-use std::fs::{DirBuilder, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::files;
+use crate::files::{self, Durability};
 
 /// The file's name in the run folder.
 pub const NAME: &str = "status.json";
@@ -40,10 +40,6 @@ impl StatusFile {
         DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
         // Always the same name: what a crash leaves here goes with the next write.
         let new = dir.join(format!(".{NAME}.new"));
-        let mut file = files::begin(&new)?;
-        // A umask must not hide the status from the people it is for.
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        file.write_all(bytes)?;
-        std::fs::rename(&new, &self.path)
+        files::replace(&self.path, &new, bytes, 0o644, Durability::Unsynced)
     }
 }

@@ -44,9 +44,9 @@ impl<S: Subscriber> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let dropped = self.dropped.load(Ordering::Relaxed);
         if dropped > 0 {
-            let mut told = Entry::new(Level::WARN);
-            told.put("MESSAGE", &format!("{dropped} lines of the log were lost"));
-            if !self.send(&told) {
+            let mut report = Entry::new(Level::WARN);
+            report.put("MESSAGE", &format!("{dropped} lines of the log were lost"));
+            if !self.send(&report) {
                 self.dropped.store(dropped + 1, Ordering::Relaxed);
                 return;
             }

@@ -4,10 +4,11 @@ use std::net::Ipv6Addr;
 
 use percent_encoding::percent_decode_str;
 
-use super::{DatabaseUrlError, Endpoint};
+use super::endpoint::Endpoint;
+use super::error::DatabaseUrlError;
 
 /// The scheme in front of `+driver`.
-pub(in crate::config) fn dialect(scheme: &str) -> Result<&str, DatabaseUrlError> {
+pub(crate) fn dialect(scheme: &str) -> Result<&str, DatabaseUrlError> {
     let dialect = scheme.split_once('+').map_or(scheme, |(dialect, _)| dialect);
     if dialect.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'_') {
         return Err(DatabaseUrlError::NotAUrl);
@@ -109,7 +110,7 @@ fn port_number(text: &str) -> Result<u16, DatabaseUrlError> {
 }
 
 /// A DNS name as resolvers take it (underscores included) or an IPv4 address.
-pub(in crate::config) fn is_host(text: &str) -> bool {
+pub(crate) fn is_host(text: &str) -> bool {
     (1..=253).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
         && !text.starts_with(['-', '.'])

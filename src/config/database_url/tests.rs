@@ -1,6 +1,7 @@
 use super::*;
 use DatabaseUrlError as E;
 use proptest::prelude::*;
+use secrecy::{ExposeSecret as _, SecretString};
 
 fn shown(text: &str) -> Vec<String> {
     let url = DatabaseUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -5,7 +5,7 @@ use super::super::field::{Field, Map};
 use super::super::model::{Connection, Database, ValueRef};
 use super::super::names;
 use super::super::value::{plain, value};
-use super::app::port;
+use super::shared::port;
 
 const PARTS: [&str; 6] = ["scheme", "host", "port", "name", "user", "password"];
 

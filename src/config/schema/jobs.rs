@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::super::field::{Field, Map};
 use super::super::model::{Job, JobKind};
 use super::super::names;
+use super::shared::{arguments, command_line, duration_within, image};
 
 /// Keys that a job and the migration share.
 const KEYS: [&str; 5] = ["image", "entrypoint", "command", "files", "timeout"];
@@ -60,11 +61,11 @@ pub(super) fn migrate(field: &Field<'_>, longest: Duration) -> Option<Option<Job
 }
 
 fn container(map: &Map<'_>, defaults: Job, longest: Duration) -> Option<Job> {
-    let image = map.maybe("image", super::image);
-    let entrypoint = map.maybe("entrypoint", words);
+    let image = map.maybe("image", image);
+    let entrypoint = map.maybe("entrypoint", command_line);
     let command = map.or("command", defaults.command, arguments);
     let files = map.or("files", BTreeMap::new(), files);
-    let timeout = map.or("timeout", defaults.timeout, |field| super::duration_within(field, longest));
+    let timeout = map.or("timeout", defaults.timeout, |field| duration_within(field, longest));
     let (image, entrypoint, command) = (image?, entrypoint?, command?);
     if image.is_none() && entrypoint.is_none() && command.is_empty() {
         return map.field.fail("`command` is missing: without one the app itself would start");
@@ -78,21 +79,6 @@ fn container(map: &Map<'_>, defaults: Job, longest: Duration) -> Option<Job> {
         files: files?,
         timeout: timeout?,
     })
-}
-
-/// At least one word.
-pub(super) fn words(field: &Field<'_>) -> Option<Vec<String>> {
-    match arguments(field)? {
-        words if words.is_empty() => field.fail("expected at least one word"),
-        words => Some(words),
-    }
-}
-
-/// A list of words; a single text is refused, since nothing here would split it.
-fn arguments(field: &Field<'_>) -> Option<Vec<String>> {
-    let words = field.items("a list of words such as [alembic, upgrade, head]")?;
-    let words: Vec<Option<&str>> = words.iter().map(|word| word.text("a word")).collect();
-    words.into_iter().map(|word| word.map(str::to_owned)).collect()
 }
 
 fn files(field: &Field<'_>) -> Option<BTreeMap<String, PathBuf>> {

@@ -46,7 +46,11 @@ impl From<docker::Error> for Fault {
             Error::PortInUse { .. } => Code::PortInUse,
             Error::DiskFull { .. } => Code::DiskFull,
             Error::CommandMissing { .. } => Code::AppExited,
-            Error::Timeout { .. } | Error::NotFound { .. } | Error::Refused { .. } => Code::DockerFailed,
+            Error::Timeout { .. }
+            | Error::NotFound { .. }
+            | Error::Conflict { .. }
+            | Error::RemovalInProgress { .. }
+            | Error::Refused { .. } => Code::DockerFailed,
         };
         let mut words = error.to_string();
         if let Error::CommandMissing { what, message } = &error {

@@ -147,7 +147,7 @@ fn fault(error: BuildError, tail: &str) -> Fault {
     let killed = SIGKILLED.to_string();
     let code = match &error {
         _ if exit.is_some_and(|(_, exit)| exit == killed) => Code::BuildKilled,
-        BuildError::Base { image, message } => Fault::from(PullError::from_words(message, image)).code,
+        BuildError::Base { image, message } => Fault::from(PullError::from_message(message, image)).code,
         BuildError::Context(_) => Code::SourceCorrupt,
         BuildError::DiskFull(_) => Code::DiskFull,
         BuildError::NoBuildKit(_) => Code::DockerTooOld,

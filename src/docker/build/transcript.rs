@@ -1,17 +1,18 @@
-//! What BuildKit tells of a build, made into lines, and what its failure means.
+//! What BuildKit tells of a build, made into lines.
 
 use std::collections::HashMap;
 
 use bollard::moby::buildkit::v1::{StatusResponse, Vertex};
 use bollard::models::{BuildInfo, BuildInfoAux};
 
-use super::BuildError;
+use super::buildkit_errors::{FailedStep, Failure, is_disk_full};
+use super::error::BuildError;
 use crate::redact::Redactor;
 use crate::redact::output::{Outputs, Stream};
 use crate::redact::plain;
 
-/// BuildKit's words are a sentence; what is longer repeats output.
-const WORDS_MAX: usize = 2000;
+/// What BuildKit says of a step is a sentence; what is longer repeats output.
+const MESSAGE_MAX: usize = 2000;
 
 /// Steps that are followed. A Dockerfile has some dozens; each holds up to two unfinished lines.
 const STEPS_MAX: usize = 1024;
@@ -25,8 +26,8 @@ pub(super) struct Transcript {
     steps: HashMap<String, Step>,
     /// A line of output said that the disk is full.
     disk_full: bool,
-    /// Name and words of the step that failed first.
-    failed: Option<(String, String)>,
+    /// The step that failed first.
+    failed: Option<FailedStep>,
     image: Option<String>,
 }
 
@@ -83,7 +84,7 @@ impl Transcript {
         }
         // The steps beside the one that failed end as canceled.
         if !vertex.error.is_empty() && !vertex.error.contains("context canceled") && self.failed.is_none() {
-            self.failed = Some((name, self.clean(&vertex.error)));
+            self.failed = Some(FailedStep { name, message: self.clean(&vertex.error) });
         }
     }
 
@@ -95,43 +96,10 @@ impl Transcript {
         }
     }
 
-    /// What the engine's last words mean.
-    pub(super) fn explain(self, words: &str) -> BuildError {
-        let words = self.clean(words);
-        if words.contains(NO_SPACE) {
-            return BuildError::DiskFull(words);
-        }
-        if words.contains(NO_SESSION) {
-            return BuildError::Engine(words);
-        }
-        if let Some((step, message)) = self.failed {
-            if let Some(image) = base_image(&step) {
-                return BuildError::Base { image: image.to_owned(), message };
-            }
-            // A command that met the full disk says so itself; BuildKit only knows its exit code.
-            if self.disk_full {
-                return BuildError::DiskFull(format!("{step}: {message}"));
-            }
-            if !step.starts_with("[internal]") {
-                return BuildError::Failed { step, message };
-            }
-        }
-        let lower = words.to_lowercase();
-        if DOCKERFILE.iter().any(|text| lower.contains(text)) {
-            // What BuildKit says of itself before that would push the reason out of the verdict.
-            let own = [
-                "failed to solve with frontend dockerfile.v0: ",
-                "failed to solve: ",
-                "failed to create LLB definition: ",
-            ];
-            let reason =
-                own.iter().fold(words.as_str(), |words, prefix| words.strip_prefix(prefix).unwrap_or(words));
-            BuildError::Dockerfile(reason.to_owned())
-        } else if NO_BUILDKIT.iter().any(|text| lower.contains(text)) {
-            BuildError::NoBuildKit(words)
-        } else {
-            BuildError::Refused(words)
-        }
+    /// Why the build failed, from what BuildKit told of it and what the engine said last.
+    pub(super) fn explain(self, message: &str) -> BuildError {
+        let message = self.clean(message);
+        Failure { message, step: self.failed, disk_full: self.disk_full }.explain()
     }
 
     /// `None` for a step beyond those that are followed.
@@ -145,45 +113,11 @@ impl Transcript {
 
     fn line(&mut self, line: &str, on_line: &mut impl FnMut(&str)) {
         on_line(line);
-        self.disk_full |= line.to_lowercase().contains(NO_SPACE);
+        self.disk_full |= is_disk_full(&line.to_lowercase());
     }
 
     fn clean(&self, text: &str) -> String {
         let clean = plain(text.trim());
-        self.redactor.apply(&clean).chars().take(WORDS_MAX).collect()
+        self.redactor.apply(&clean).chars().take(MESSAGE_MAX).collect()
     }
-}
-
-/// What the kernel calls a full disk (`ENOSPC`).
-const NO_SPACE: &str = "no space left on device";
-
-/// What BuildKit says when it does not reach the client that it asks for a login (`session/manager.go`);
-/// the step that needs the login fails with it.
-const NO_SESSION: &str = "no active session for ";
-
-/// Words of BuildKit about a Dockerfile it cannot take, lower case.
-const DOCKERFILE: &[&str] = &[
-    "dockerfile parse error",
-    "file with no instructions",
-    "the dockerfile cannot be empty",
-    "failed to read dockerfile",
-    "no build stage in current context",
-    "requires at least one argument",
-    "base name (",
-];
-
-/// Words of engines that were started without BuildKit, lower case.
-const NO_BUILDKIT: &[&str] = &["buildkit is not", "buildkit not supported", "buildkit is only supported"];
-
-/// The image that a step fetches, if that is what the step does.
-fn base_image(step: &str) -> Option<&str> {
-    if let Some(image) = step
-        .strip_prefix("[internal] load metadata for ")
-        .or_else(|| step.strip_prefix("resolve image config for "))
-        .or_else(|| step.strip_prefix("docker-image://"))
-    {
-        return Some(image);
-    }
-    let (_, image) = step.strip_prefix('[')?.split_once("] FROM ")?;
-    Some(image)
 }
