@@ -14,5 +14,5 @@ mod sdk_errors;
 pub use client::{Aws, Endpoints};
 pub use ecr::RegistryToken;
 pub use error::AwsError;
-pub use imds::{Imds, ImdsError, Instance};
-pub use parameters::{Fetched, Parameters, SECRETS_MANAGER};
+pub use imds::{IMDS_LIMIT, Imds, ImdsError, Instance};
+pub use parameters::{Fetched, PARAMETERS_LIMIT, Parameters, SECRETS_MANAGER};

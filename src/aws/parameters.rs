@@ -21,7 +21,7 @@ const NAMES_PER_CALL: usize = 10;
 pub const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
 
 /// Limit of one fetch, whatever the number of names.
-const FETCH: Duration = Duration::from_secs(30);
+pub const PARAMETERS_LIMIT: Duration = Duration::from_secs(30);
 /// Limit of one write.
 const PUT: Duration = Duration::from_secs(10);
 pub(super) const GET_ACTION: &str = "ssm:GetParameters";
@@ -79,9 +79,9 @@ impl Parameters {
             }
             Ok(results)
         };
-        match tokio::time::timeout(FETCH, all).await {
+        match tokio::time::timeout(PARAMETERS_LIMIT, all).await {
             Ok(results) => results,
-            Err(_) => Err(self.call(GET_ACTION, "").too_slow(FETCH.as_secs())),
+            Err(_) => Err(self.call(GET_ACTION, "").too_slow(PARAMETERS_LIMIT.as_secs())),
         }
     }
 

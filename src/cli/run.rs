@@ -15,7 +15,7 @@ use crate::install::REPORT;
 use crate::redact::Redactor;
 use crate::state::{Store, StoreError};
 use crate::status::systemd::Systemd;
-use crate::status::{Code, Fault, Outcome, Reporter, Run as Begun, RunId, ServiceState, Timestamp, paths};
+use crate::status::{self, Code, Fault, Outcome, Reporter, RunId, ServiceState, Timestamp, paths};
 use crate::supervise::{self, Options, Signals};
 
 /// Deploy what the configuration describes, then stay and watch over it
@@ -126,7 +126,7 @@ async fn without_state(error: &StoreError) -> u8 {
     let code = Code::StateUnusable;
     let message = format!("{code}: {error}. {}", code.hint());
     let now = Timestamp::from(OffsetDateTime::now_utc());
-    let run = Begun::begun(RunId::random(0), 0, now, None);
+    let run = status::Run::begun(RunId::random(0), 0, now, None);
     let reporter = Reporter::start(
         &paths::run_dir(),
         Redactor::default(),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::aws::PARAMETERS_LIMIT;
 use crate::config::Config;
 use crate::retry;
 use crate::status::heartbeat::HEARTBEAT;
@@ -51,7 +52,7 @@ impl Default for Timings {
         let seconds = Duration::from_secs;
         Self {
             docker_patience: seconds(60),
-            parameters: seconds(30),
+            parameters: PARAMETERS_LIMIT,
             stall: seconds(60),
             pull_wait: (seconds(1), seconds(30)),
             database_wait: (Duration::from_millis(250), seconds(5)),

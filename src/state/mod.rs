@@ -1,5 +1,7 @@
 //! What must survive a restart and cannot be read off Docker.
 
+mod key;
+mod private_file;
 mod records;
 mod store;
 

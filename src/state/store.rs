@@ -6,15 +6,13 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use ring::hmac;
-
+use super::key::Key;
+use super::private_file;
 use super::records::State;
-use crate::files::{self, Durability};
+use crate::files;
 
 const STATE: &str = "state.json";
-const KEY: &str = "spec.key";
 const LOCK: &str = "lock";
-const KEY_BYTES: usize = 32;
 
 /// A record is a few kilobytes; nothing near this is one.
 const STATE_MAX: u64 = 1024 * 1024;
@@ -23,7 +21,7 @@ const STATE_MAX: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
-    key: hmac::Key,
+    key: Key,
     state: State,
     /// Held for as long as the process lives; the kernel releases it however it ends.
     _lock: File,
@@ -70,7 +68,7 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(folder.to_owned())),
             Err(TryLockError::Error(error)) => return Err(wrap("lock", &path)(error)),
         }
-        let key = key(folder).map_err(wrap("write", &folder.join(KEY)))?;
+        let key = Key::read_or_make(folder).map_err(wrap("write", &Key::path(folder)))?;
         Ok(Self { folder: folder.to_owned(), key, state: state(folder), _lock: lock })
     }
 
@@ -80,19 +78,19 @@ impl Store {
         &self.folder
     }
 
-    /// The stored facts.
+    /// The records.
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// Changes the facts and writes them. A write that fails is logged: the
+    /// Changes the records and writes them. A write that fails is logged: the
     /// deployment goes on and a later start repeats some work.
     pub fn update(&mut self, change: impl FnOnce(&mut State)) {
         change(&mut self.state);
         let written = serde_json::to_vec(&self.state)
             .map_err(io::Error::from)
-            .and_then(|bytes| write_private(&self.folder, STATE, &bytes));
+            .and_then(|bytes| private_file::write(&self.folder, STATE, &bytes));
         if let Err(error) = written {
             tracing::warn!(%error, folder = %self.folder.display(), "the state could not be written");
         }
@@ -102,8 +100,7 @@ impl Store {
     /// guessed from it without the key.
     #[must_use]
     pub fn digest(&self, bytes: &[u8]) -> String {
-        let tag = hmac::sign(&self.key, bytes);
-        tag.as_ref().iter().fold(String::with_capacity(64), |text, byte| format!("{text}{byte:02x}"))
+        self.key.digest(bytes)
     }
 }
 
@@ -111,7 +108,7 @@ fn is_held(lock: &Path) -> bool {
     files::open(lock).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// The facts of the last life, as far as they can be read.
+/// The records of the last life, as far as they can be read.
 fn state(folder: &Path) -> State {
     let read = match files::read(&folder.join(STATE), STATE_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return State::default(),
@@ -119,29 +116,6 @@ fn state(folder: &Path) -> State {
     };
     read.inspect_err(|error| tracing::warn!(%error, "state.json cannot be used and is begun anew"))
         .unwrap_or_default()
-}
-
-/// The HMAC key, made at the first start. A damaged one is replaced, which
-/// makes every spec look new: one redeployment, nothing worse.
-fn key(folder: &Path) -> io::Result<hmac::Key> {
-    let path = folder.join(KEY);
-    let bytes = match files::read(&path, KEY_BYTES as u64) {
-        Ok(bytes) if bytes.len() == KEY_BYTES => bytes,
-        _ => {
-            let mut bytes = vec![0; KEY_BYTES];
-            io::Read::read_exact(&mut File::open("/dev/urandom")?, &mut bytes)?;
-            write_private(folder, KEY, &bytes)?;
-            bytes
-        }
-    };
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
-}
-
-/// Writes a file that only root reads, whole or not at all, across a loss of power too.
-fn write_private(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    // Always the same name: what a crash leaves here goes with the next write.
-    let new = folder.join(format!("{name}.new"));
-    files::replace(&folder.join(name), &new, bytes, 0o600, Durability::Synced)
 }
 
 #[cfg(test)]
@@ -170,11 +144,14 @@ mod tests {
     #[test]
     fn torn_files_are_begun_anew() {
         let folder = tempfile::tempdir().unwrap();
-        for garbage in [&b""[..], b"{\"seq", b"\x00\xff"] {
+        // The last two as file systems leave them after a loss of power: the length is right, the content gone.
+        for garbage in [&b""[..], b"{\"seq", b"\x00\xff", &[0; 32], &[0; 1880]] {
             std::fs::write(folder.path().join(STATE), garbage).unwrap();
-            std::fs::write(folder.path().join(KEY), garbage).unwrap();
+            std::fs::write(folder.path().join("spec.key"), garbage).unwrap();
             let store = Store::open(folder.path()).unwrap();
             assert_eq!(store.state(), &State::default());
+            let key = std::fs::read(folder.path().join("spec.key")).unwrap();
+            assert!(key.len() == 32 && key.iter().any(|byte| *byte != 0), "{garbage:?}");
         }
     }
 
@@ -185,7 +162,7 @@ mod tests {
         for name in [STATE, "state.json.new", "spec.key.new"] {
             assert!(std::process::Command::new("mkfifo").arg(at(name)).status().unwrap().success());
         }
-        std::os::unix::fs::symlink("/dev/zero", at(KEY)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("spec.key")).unwrap();
         let digest = {
             let mut store = Store::open(folder.path()).unwrap();
             assert_eq!(store.state(), &State::default());
@@ -223,7 +200,7 @@ mod tests {
         std::fs::write(inner.join("spec.key.new"), "half").unwrap();
         std::fs::set_permissions(inner.join("spec.key.new"), Permissions::from_mode(0o644)).unwrap();
         Store::open(&inner).unwrap().update(|state| state.sequence = 1);
-        for path in [inner.clone(), inner.join(STATE), inner.join(KEY)] {
+        for path in [inner.clone(), inner.join(STATE), inner.join("spec.key")] {
             let mode = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o077, 0, "{}", path.display());
         }

@@ -18,13 +18,11 @@ const CONNECT: Duration = Duration::from_secs(1);
 const READ: Duration = Duration::from_millis(1500);
 /// Limit of one request, against a body that trickles.
 const REQUEST: Duration = Duration::from_secs(5);
+/// Limit of one question, all tries together.
+pub const IMDS_LIMIT: Duration = Duration::from_secs(30);
 /// Waits are short so that four tries at nobody end within five seconds.
-const POLICY: Policy = Policy {
-    tries: 4,
-    first: Duration::from_millis(50),
-    max: Duration::from_millis(200),
-    total: Duration::from_secs(30),
-};
+const POLICY: Policy =
+    Policy { tries: 4, first: Duration::from_millis(50), max: Duration::from_millis(200), total: IMDS_LIMIT };
 /// Longest life IMDS grants a token.
 const TOKEN_TTL: Duration = Duration::from_secs(21_600);
 /// A token is renewed this long before its end.

@@ -10,7 +10,7 @@ mod endpoint;
 mod error;
 mod instance;
 
-pub use client::Imds;
+pub use client::{IMDS_LIMIT, Imds};
 pub(crate) use endpoint::endpoint_from_env;
 pub use error::ImdsError;
 pub use instance::Instance;
