@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-use crate::case::{Case, fails, ready};
-use crate::scene::{Scene, ended};
+use crate::case::{Case, fails, ready, within};
+use crate::scene::{Scene, end_of_run, ended};
 use crate::support::peers::peers;
 use crate::support::postgres::Postgres;
 use crate::support::world::{Ran, docker, eventually};
@@ -18,98 +18,96 @@ const MISSING: (&str, &str) = ("database", "database_missing");
 const FULL: (&str, &str) = ("database", "database_too_many_connections");
 
 pub fn rows() -> Vec<Case> {
-    let mut rows = ways();
-    rows.extend(refusals());
-    rows.extend(in_time());
-    rows
+    let ways = within("database", [ways()]).into_iter().map(Case::until_late);
+    ways.chain(within("migrate", [refusals(), in_time()])).collect()
 }
 
 /// Nothing is reached that speaks PostgreSQL.
 fn ways() -> Vec<Case> {
     vec![
-        fails(SEAM, "refuses", REFUSED, "failed in database: database_refused (database): …: Connection refused; nothing serves. Start the database; check its port and listen_addresses.", |scene| {
+        fails(SEAM, "refuses", REFUSED, |scene| {
             let port = TcpListener::bind((host(), 0)).unwrap().local_addr().unwrap().port();
             waits(scene, host(), port)
         })
-        .until_late(),
-        fails(SEAM, "a name that nobody knows", ("database", "database_dns"), "failed in database: database_dns (database): the name db.invalid is not known: failed to lookup address information: Name or service not known; nothing serves. Correct the host name; check the VPC's DNS settings.", |scene| {
+        .says("Connection refused"),
+        fails(SEAM, "a name that nobody knows", ("database", "database_dns"), |scene| {
             waits(scene, "db.invalid", 5432)
         })
-        .until_late(),
+        .says("db.invalid"),
         // The last address of the engine's own bridge, which nobody has.
-        fails(SEAM, "nobody at its address", TIMEOUT, "failed in database: database_timeout (database): … did not answer within 2 s; nothing serves. Allow this instance's security group on the database's port; check the route.", |scene| waits(scene, "172.17.255.254", 5432))
-            .until_late(),
-        fails(SEAM, "accepts and says nothing", TIMEOUT, "failed in database: database_timeout (database): … did not answer within 2 s; nothing serves. Allow this instance's security group on the database's port; check the route.", |scene| {
+        fails(SEAM, "nobody at its address", TIMEOUT, |scene| waits(scene, "172.17.255.254", 5432))
+            .says("2 s"),
+        fails(SEAM, "accepts and says nothing", TIMEOUT, |scene| {
             let silent = TcpListener::bind((host(), 0)).unwrap();
             waits(scene, host(), silent.local_addr().unwrap().port())
         })
-        .until_late(),
-        fails(SEAM, "closes at once", REFUSED, "failed in database: database_refused (database): … accepts connections and drops them…; nothing serves. Start the database; check its port and listen_addresses.", |scene| waits(scene, host(), answers(drop))).until_late(),
-        fails(SEAM, "something else than PostgreSQL", REFUSED, "failed in database: database_refused (database): … accepts connections but does not speak PostgreSQL; nothing serves. Start the database; check its port and listen_addresses.", |scene| {
-            waits(
-                scene,
-                host(),
-                answers(|mut client| client.write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n").unwrap()),
-            )
+        .says("2 s"),
+        fails(SEAM, "closes at once", REFUSED, |scene| waits(scene, host(), answers(drop))).says("drops"),
+        fails(SEAM, "something else than PostgreSQL", REFUSED, |scene| {
+            let ssh = answers(|mut client| client.write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n").unwrap());
+            waits(scene, host(), ssh)
         })
-        .until_late(),
-        fails(SEAM, "an error before anybody said who he is", FULL, "failed in database: database_too_many_connections (database): … answers with an error before authentication; nothing serves. Close idle connections or raise max_connections.", |scene| {
-            waits(
-                scene,
-                host(),
-                answers(|mut client| says(&mut client, "53300", "sorry, too many clients already")),
-            )
+        .says("does not speak PostgreSQL"),
+        fails(SEAM, "an error before anybody said who he is", FULL, |scene| {
+            let full = answers(|mut client| says(&mut client, "53300", "sorry, too many clients already"));
+            waits(scene, host(), full)
         })
-        .until_late(),
+        .says("before authentication"),
     ]
 }
 
 /// It answers, and does not let the migration do its work.
 fn refusals() -> Vec<Case> {
     vec![
-        fails(SEAM, "a wrong password", AUTH, "failed in migrate: database_auth (database): migrate ended with exit code 1: FATAL: password authentication failed for user \"postgres\"; nothing serves. Correct user and password; check pg_hba.conf for this instance's address.", |scene| {
+        fails(SEAM, "a wrong password", AUTH, |scene| {
             let right = "password: { ssm: /test/database-password }";
             let database = scene.database_block().replace(right, "password: not-the-password");
             migrates(scene, &database)
-        }),
-        fails(SEAM, "no such database", MISSING, "failed in migrate: database_missing (database): migrate ended with exit code 1: FATAL: database \"no_such_database\" does not exist; nothing serves. Create the database, or correct its name in `database`.", |scene| {
+        })
+        .prose(),
+        fails(SEAM, "no such database", MISSING, |scene| {
             let database = scene.database_block().replace(&scene.database, "no_such_database");
             migrates(scene, &database)
-        }),
-        fails(SEAM, "no such role", AUTH, "failed in migrate: database_auth (database): migrate ended with exit code 1: FATAL: role \"nobody_here\" does not exist; nothing serves. Correct user and password; check pg_hba.conf for this instance's address.", |scene| on(scene, &Postgres::start(), "nobody_here", "")),
-        fails(SEAM, "its rules reject this instance", AUTH, "failed in migrate: database_auth (database): migrate ended with exit code 1: FATAL: pg_hba.conf rejects connection for host \"…\", user \"postgres\",…; nothing serves. Correct user and password; check pg_hba.conf for this instance's address.", |scene| {
+        })
+        .says("no_such_database"),
+        fails(SEAM, "no such role", AUTH, |scene| on(scene, &Postgres::start(), "nobody_here", ""))
+            .says("nobody_here"),
+        fails(SEAM, "its rules reject this instance", AUTH, |scene| {
             on(scene, &Postgres::with_rules("host all all all reject\n"), "postgres", "")
-        }),
-        fails(SEAM, "it wants TLS and the URL has none", AUTH, "failed in migrate: database_auth (database): migrate ended with exit code 1: FATAL: no pg_hba.conf entry for host \"…\", user \"postgres\", database …; nothing serves. Correct user and password; check pg_hba.conf for this instance's address.", |scene| {
+        })
+        .says("pg_hba.conf rejects"),
+        fails(SEAM, "it wants TLS and the URL has none", AUTH, |scene| {
             on(scene, &Postgres::with_rules("hostssl all all all trust\n"), "postgres", "")
-        }),
-        fails(SEAM, "out of connections", FULL, "failed in migrate: database_too_many_connections (database): migrate ended with exit code 1: FATAL: sorry, too many clients already; nothing serves. Close idle connections or raise max_connections.", |scene| {
+        })
+        .says("no pg_hba.conf entry"),
+        fails(SEAM, "out of connections", FULL, |scene| {
             let postgres = Postgres::with_options(
                 "-c max_connections=1 -c superuser_reserved_connections=0 -c max_wal_senders=0",
             );
             let _holder = postgres.session("SELECT pg_sleep(600)");
             on(scene, &postgres, "postgres", "tries: { migrate: 2 }\n")
         })
+        .says("too many clients")
         .tries(2),
-        fails(SEAM, "starting up for ever", REFUSED, "failed in migrate: database_refused (database): migrate ended with exit code 1: FATAL: the database system is starting up; nothing serves. Start the database; check its port and listen_addresses.", |scene| {
-            let port = answers(|mut client| {
-                says(&mut client, "57P03", "the database system is starting up");
-            });
+        fails(SEAM, "starting up for ever", REFUSED, |scene| {
+            let port = answers(|mut client| says(&mut client, "57P03", "the database system is starting up"));
             let block = block(port, "postgres");
             migrates(scene, &format!("{block}tries: {{ migrate: 2 }}\n"))
         })
+        .says("starting up")
         .tries(2),
-        fails(SEAM, "takes reads only", ("migration", "migration_failed"), "failed in migrate: migration_failed (migration): migrate ended with exit code 1: psycopg.errors.ReadOnlySqlTransaction: cannot execute CREATE TABLE in a read-only tra…; nothing serves. Read the tail or `agent logs migrate`; correct the migration and deploy again.", |scene| {
+        fails(SEAM, "takes reads only", ("migration", "migration_failed"), |scene| {
             let postgres = Postgres::with_options("-c default_transaction_read_only=on");
             on(scene, &postgres, "postgres", "tries: { migrate: 1 }\n")
-        }),
+        })
+        .says("read-only"),
     ]
 }
 
 /// It goes, or comes.
 fn in_time() -> Vec<Case> {
     vec![
-        ready(SEAM, "comes up late", "ready: … serves http://…", |scene| {
+        ready(SEAM, "comes up late", |scene| {
             let postgres = Postgres::start();
             postgres.stop();
             let config = light(scene, &postgres);
@@ -119,10 +117,9 @@ fn in_time() -> Vec<Case> {
                 phases.any(|phase| phase["name"] == "database" && phase["attempts"].as_u64() >= Some(3))
             });
             postgres.resume();
-            let status = agent.wait_for_end_of_run(1);
-            ended(agent, status)
+            end_of_run(agent, 1)
         }),
-        fails(SEAM, "stopped while the migration runs", REFUSED, "failed in migrate: database_refused (database): migrate ended with exit code 1: psycopg.errors.AdminShutdown: terminating connection due to administrator command; nothing serves. Start the database; check its port and listen_addresses.", |scene| {
+        fails(SEAM, "stopped while the migration runs", REFUSED, |scene| {
             let postgres = Postgres::start();
             let sleeps = "import os, psycopg; c = psycopg.connect(os.environ['DATABASE_URL']); \
                           print('works', flush=True); c.execute('SELECT pg_sleep(600)')";
@@ -131,15 +128,15 @@ fn in_time() -> Vec<Case> {
                 block(postgres.port, "postgres")
             );
             let config = scene.config("good", &more);
-            let mut agent = scene.start(&config);
+            let agent = scene.start(&config);
             let migration = scene.running_migration();
             eventually("a migration at work", || docker(&["logs", &migration]).contains("works"));
             postgres.stop();
-            let status = agent.wait_for_end_of_run(1);
-            ended(agent, status)
+            end_of_run(agent, 1)
         })
+        .says("administrator command")
         .exit(0),
-        ready(SEAM, "stopped while the application serves", "degraded: database: database_refused: …: Connection refused. Start the database; check its port and listen_addresses.", |scene| {
+        ready(SEAM, "stopped while the application serves", |scene| {
             let postgres = Postgres::start();
             let config = light(scene, &postgres);
             let mut agent = scene.start(&config);
@@ -152,8 +149,8 @@ fn in_time() -> Vec<Case> {
             agent.wait_for("service up again", |status| status["service"]["state"] == "up");
             ended(agent, status)
         })
-        .service("degraded")
-        .because("database", "database_refused"),
+        .prose()
+        .because("degraded", REFUSED),
     ]
 }
 

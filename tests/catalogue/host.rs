@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
-use crate::case::{Case, fails, ready};
+use crate::case::{Case, WHY_BUILT, fails, ready};
 use crate::scene::Scene;
 use crate::support::github::{COMMIT, GitHub, Tarball};
 use crate::support::world::Ran;
@@ -12,7 +12,6 @@ use crate::support::world::Ran;
 const SEAM: &str = "file system";
 const STATE: (&str, &str) = ("instance", "state_unusable");
 const CONFIG: (&str, &str) = ("config", "config_invalid");
-const READY: &str = "ready: … serves http://…";
 const NOBODY: u32 = 65534;
 
 pub fn rows() -> Vec<Case> {
@@ -26,53 +25,57 @@ pub fn rows() -> Vec<Case> {
 /// The folder that survives a reboot.
 fn state() -> Vec<Case> {
     vec![
-        fails(SEAM, "the state folder is read-only", STATE, "failed: state_unusable (instance): cannot open …/state/lock: Read-only file system; nothing serves. Free the disk, or make the folder writable for the agent: its file system, its owner, and that it is a folder.", |scene| {
+        fails(SEAM, "the state folder is read-only", STATE, |scene| {
             mounted(scene, "state", "ro,size=64k");
             deploy(scene)
         })
+        .says("/state/lock: Read-only")
         .exit(75),
-        fails(SEAM, "nothing more can be made in the state folder", STATE, "failed: state_unusable (instance): cannot open …/state/lock: No space left on device; nothing serves. Free the disk, or make the folder writable for the agent: its file system, its owner, and that it is a folder.", |scene| {
+        fails(SEAM, "nothing more can be made in the state folder", STATE, |scene| {
             mounted(scene, "state", "size=64k,nr_inodes=1");
             deploy(scene)
         })
+        .says("/state/lock: No space left")
         .exit(75),
-        ready(SEAM, "the state folder is full once the agent has begun", READY, |scene| {
+        ready(SEAM, "the state folder is full once the agent has begun", |scene| {
             // One page, which the key takes.
             mounted(scene, "state", "size=4k");
             deploy(scene)
         }),
-        fails(SEAM, "a file in the place of the state folder", STATE, "failed: state_unusable (instance): cannot create …/state: File exists; nothing serves. Free the disk, or make the folder writable for the agent: its file system, its owner, and that it is a folder.", |scene| {
+        fails(SEAM, "a file in the place of the state folder", STATE, |scene| {
             file(&scene.path("state"), "", 0o700);
             deploy(scene)
         })
+        .says("/state: File exists")
         .exit(75),
-        fails(SEAM, "the state folder is closed to the agent", STATE, "failed: state_unusable (instance): cannot open …/state/lock: Permission denied; nothing serves. Free the disk, or make the folder writable for the agent: its file system, its owner, and that it is a folder.", |scene| {
+        fails(SEAM, "the state folder is closed to the agent", STATE, |scene| {
             folder(&scene.path("state"), 0o700, 0);
             as_nobody(scene);
             deploy(scene)
         })
+        .says("/state/lock: Permission denied")
         .exit(77),
-        ready(SEAM, "the state folder is somebody else's", READY, |scene| {
+        ready(SEAM, "the state folder is somebody else's", |scene| {
             folder(&scene.path("state"), 0o700, NOBODY);
             deploy(scene)
         }),
-        ready(SEAM, "state.json is garbage", READY, |scene| {
+        ready(SEAM, "state.json is garbage", |scene| {
             scene.run_once(&scene.light("")).is_ready();
             scene.keep(&scene.app_container());
             file(&scene.path("state/state.json"), "{\"seque\0nce", 0o600);
             deploy(scene)
         }),
-        ready(SEAM, "a folder in the place of state.json", READY, |scene| {
+        ready(SEAM, "a folder in the place of state.json", |scene| {
             folder(&scene.path("state"), 0o700, 0);
             folder(&scene.path("state/state.json"), 0o600, 0);
             deploy(scene)
         }),
-        ready(SEAM, "the key of the state is torn", READY, |scene| {
+        ready(SEAM, "the key of the state is torn", |scene| {
             scene.run_once(&scene.light("")).is_ready();
             file(&scene.path("state/spec.key"), "torn", 0o600);
             deploy(scene)
         }),
-        fails(SEAM, "no space for the source's archive", ("disk", "disk_full"), "failed in image: disk_full (disk): could not spool the source tarball: No space left on device (built because of image_not_found: manifest for …; nothing serves. Enlarge the volume or remove unused images (`docker system df`).", |scene| {
+        fails(SEAM, "no space for the source's archive", ("disk", "disk_full"), |scene| {
             mounted(scene, "state", "size=64k");
             let mut random = fastrand::Rng::with_seed(7);
             let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(400_000).collect();
@@ -83,22 +86,25 @@ fn state() -> Vec<Case> {
                 "{config}source: {{ repository: acme/api, ref: {COMMIT}, api_url: \"{}\" }}\n",
                 github.api.url()
             ))
-        }),
+        })
+        .says("spool the source tarball")
+        .has(WHY_BUILT, "image_not_found")
+        .phase("image"),
     ]
 }
 
 /// Where the status is; what is said of it comes from the parameter then.
 fn run_folder() -> Vec<Case> {
     vec![
-        ready(SEAM, "the run folder is read-only", READY, |scene| {
+        ready(SEAM, "the run folder is read-only", |scene| {
             mounted(scene, "run", "ro,size=64k");
             told(scene)
         }),
-        ready(SEAM, "the run folder is full", READY, |scene| {
+        ready(SEAM, "the run folder is full", |scene| {
             mounted(scene, "run", "size=64k,nr_inodes=1");
             told(scene)
         }),
-        ready(SEAM, "a file in the place of the run folder", READY, |scene| {
+        ready(SEAM, "a file in the place of the run folder", |scene| {
             file(&scene.path("run"), "", 0o644);
             told(scene)
         }),
@@ -107,17 +113,19 @@ fn run_folder() -> Vec<Case> {
 
 fn configurations() -> Vec<Case> {
     vec![
-        fails(SEAM, "no configuration", CONFIG, "failed: config_invalid (config): /no/such/config.yaml: no such file; nothing serves. Write or correct the file; `agent check` names every line that is wrong.", |scene| {
+        fails(SEAM, "no configuration", CONFIG, |scene| {
             scene.run_args(&["run", "--once", "--config", "/no/such/config.yaml"])
         })
+        .says("/no/such/config.yaml: no such file")
         .exit(78),
-        fails(SEAM, "a folder in the place of the configuration", CONFIG, "failed: config_invalid (config): …/config.yaml: cannot be read: not a regular file; nothing serves. Write or correct the file; `agent check` names every line that is wrong.", |scene| {
+        fails(SEAM, "a folder in the place of the configuration", CONFIG, |scene| {
             folder(&scene.config_path(), 0o755, 0);
             let path = scene.config_path();
             scene.run_args(&["run", "--once", "--config", path.to_str().unwrap()])
         })
+        .says("/config.yaml: cannot be read: not a regular file")
         .exit(78),
-        fails(SEAM, "a configuration that the agent may not read", CONFIG, "failed: config_invalid (config): …/config.yaml: permission denied (as a service the agent sees neither /home nor /root an…; nothing serves. Write or correct the file; `agent check` names every line that is wrong.", |scene| {
+        fails(SEAM, "a configuration that the agent may not read", CONFIG, |scene| {
             folder(&scene.path("state"), 0o700, NOBODY);
             as_nobody(scene);
             scene.write_config("image: ghcr.io/acme/api:1\ndatabase: off\n");
@@ -125,12 +133,13 @@ fn configurations() -> Vec<Case> {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             scene.run_args(&["run", "--once", "--config", path.to_str().unwrap()])
         })
+        .says("/config.yaml: permission denied")
         .exit(77),
     ]
 }
 
 fn limits() -> Vec<Case> {
-    vec![ready(SEAM, "no more than 20 open files", READY, |scene| {
+    vec![ready(SEAM, "no more than 20 open files", |scene| {
         scene.run_by(&["sh", "-ec", "ulimit -n 20; exec \"$@\"", "limited"]);
         deploy(scene)
     })]

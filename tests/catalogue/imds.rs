@@ -1,9 +1,9 @@
 //! The metadata service. The sample's configuration asks the parameter store, in a region and with
 //! keys that only this service knows.
 
-use crate::case::{Case, fails, ready};
+use crate::case::{Case, MIGRATED, NOTES, fails, ready, within};
 use crate::scene::Scene;
-use crate::support::imds::IDENTITY;
+use crate::support::imds::{FakeImds, IDENTITY};
 use crate::support::peers::peers;
 use crate::support::world::Ran;
 
@@ -13,158 +13,67 @@ const CREDENTIALS: (&str, &str) = ("iam", "aws_credentials");
 const ROLE_KEYS: &str = "/latest/meta-data/iam/security-credentials/preview-role";
 
 pub fn rows() -> Vec<Case> {
-    vec![
-        fails(
-            SEAM,
-            "switched off: 403 to everything",
-            ("instance", "imds_forbidden"),
-            "failed in resolve: imds_forbidden (instance): the metadata service at http://127.0.0.1:… forbids latest/api/token (HTTP 403); nothing serves. Enable the instance metadata service (HttpEndpoint=enabled) for this instance. (no status pa…",
-            |scene| {
-                scene.imds.forbid();
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "nobody listens",
-            UNREACHABLE,
-            "failed in resolve: imds_unreachable (instance): the metadata service at http://127.0.0.1:… does not answer: Connection refused; nothing serves. Check that the metadata service is enabled; inside a container raise the response hop limit to 2. (no status pa…",
-            |scene| {
-                scene.imds.stop();
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "the token never arrives (hop limit)",
-            UNREACHABLE,
-            "failed in resolve: imds_unreachable (instance): the metadata service at http://127.0.0.1:… accepts connections but its token does not arrive (response hop limit); nothing serves. Check that the metadata service is enabled; inside a container raise the response hop limit to 2. (no status pa…",
-            |scene| {
-                scene.imds.lose_tokens();
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "no token is ever accepted: 401 for ever",
-            UNREACHABLE,
-            "failed in resolve: imds_unreachable (instance): the metadata service at http://127.0.0.1:… answers HTTP 401 to latest/dynamic/instance-identity/document; nothing serves. Check that the metadata service is enabled; inside a container raise the response hop limit to 2. (no status pa…",
-            |scene| {
-                scene.imds.reject_tokens();
-                deploy(scene)
-            },
-        ),
-        ready(
-            SEAM,
-            "a token expires between two requests",
-            "ready: 127.0.0.1:…/acme/tasks-api:good (sha256:…) serves http://127.0.0.1:…, migrated to 0002, … s",
-            |scene| {
-                scene.imds.expire_tokens_after(1);
-                deploy(scene)
-            },
-        ),
-        ready(
-            SEAM,
-            "500 twice, then answers",
-            "ready: 127.0.0.1:…/acme/tasks-api:good (sha256:…) serves http://127.0.0.1:…, migrated to 0002, … s",
-            |scene| {
-                scene.imds.fail(2, 500);
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "500 for ever",
-            UNREACHABLE,
-            "failed in resolve: imds_unreachable (instance): the metadata service at http://127.0.0.1:… answers HTTP 500 to latest/dynamic/instance-identity/document; nothing serves. Check that the metadata service is enabled; inside a container raise the response hop limit to 2. (no status pa…",
-            |scene| {
-                scene.imds.fail(1000, 500);
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "redirects",
-            UNREACHABLE,
-            "failed in resolve: imds_unreachable (instance): the metadata service at http://127.0.0.1:… answers HTTP 302 to latest/dynamic/instance-identity/document; nothing serves. Check that the metadata service is enabled; inside a container raise the response hop limit to 2. (no status pa…",
-            |scene| {
-                scene.imds.fail(1000, 302);
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "a page of HTML instead of the identity",
-            UNREACHABLE,
-            "failed in resolve: imds_unreachable (instance): the metadata service at http://127.0.0.1:… gives no usable answer to latest/dynamic/instance-identity/document: …; nothing serves. Check that the metadata service is enabled; inside a container raise the response hop limit to 2. (no status pa…",
-            |scene| {
-                scene.imds.set(IDENTITY, "<html>Welcome</html>");
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "no identity: 404",
-            UNREACHABLE,
-            "failed in resolve: imds_unreachable (instance): the metadata service at http://127.0.0.1:… gives no usable answer to latest/dynamic/instance-identity/document: …; nothing serves. Check that the metadata service is enabled; inside a container raise the response hop limit to 2. (no status pa…",
-            |scene| {
-                scene.imds.remove(IDENTITY);
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "no role is attached",
-            CREDENTIALS,
-            "failed in resolve: aws_credentials (iam): ssm:GetParameters: no valid credentials: none in environment or profile, and this instance has no role; nothing serves. Attach an instance profile to the instance; a new one takes a minute to appear.",
-            |scene| {
-                scene.imds.remove_role();
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "the role has no keys yet",
-            CREDENTIALS,
-            "failed in resolve: aws_credentials (iam): ssm:GetParameters: no valid credentials: error response from IMDS (code: 404).; nothing serves. Attach an instance profile to the instance; a new one takes a minute to appear.",
-            |scene| {
-                scene.imds.remove(ROLE_KEYS);
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "the role's keys are garbage",
-            CREDENTIALS,
-            "failed in resolve: aws_credentials (iam): ssm:GetParameters: no valid credentials: unexpected credentials error: Expected field `AccessKeyId` in response but …; nothing serves. Attach an instance profile to the instance; a new one takes a minute to appear.",
-            |scene| {
-                scene.imds.set(ROLE_KEYS, "{\"Code\": \"Success\"}");
-                deploy(scene)
-            },
-        ),
-        fails(
-            SEAM,
-            "a tag that a value names is not there",
-            ("config", "config_invalid"),
-            "failed in resolve: config_invalid (config): app.env.PR: the instance has no tag pr in its metadata (are instance tags enabled there?); nothing serves. Write or correct the file; `agent check` names every line that is wrong.",
-            |scene| {
-                let app = scene.app("    PR: \"${instance.tag.pr}\"\n");
-                scene.run_once(&scene.config("good", &app))
-            },
-        ),
-        ready(
-            SEAM,
-            "silent, and nothing of it is needed",
-            "ready: 127.0.0.1:…/acme/tasks-api:good (sha256:…) serves http://127.0.0.1:…, migrated to 0002, … s",
-            |scene| {
-                scene.imds.lose_tokens();
-                needs_nothing(scene)
-            },
-        ),
-    ]
+    let rows = vec![
+        fails(SEAM, "switched off: 403 to everything", ("instance", "imds_forbidden"), |scene| {
+            with(scene, |imds| imds.forbid())
+        })
+        .says("HTTP 403"),
+        fails(SEAM, "nobody listens", UNREACHABLE, |scene| with(scene, |imds| imds.stop()))
+            .says("Connection refused"),
+        fails(SEAM, "the token never arrives (hop limit)", UNREACHABLE, |scene| {
+            with(scene, |imds| imds.lose_tokens())
+        })
+        .prose(),
+        fails(SEAM, "no token is ever accepted: 401 for ever", UNREACHABLE, |scene| {
+            with(scene, |imds| imds.reject_tokens())
+        })
+        .says("HTTP 401"),
+        ready(SEAM, "a token expires between two requests", |scene| {
+            with(scene, |imds| imds.expire_tokens_after(1))
+        })
+        .has(MIGRATED, "0002"),
+        ready(SEAM, "500 twice, then answers", |scene| with(scene, |imds| imds.fail(2, 500)))
+            .has(MIGRATED, "0002"),
+        fails(SEAM, "500 for ever", UNREACHABLE, |scene| with(scene, |imds| imds.fail(1000, 500)))
+            .says("HTTP 500"),
+        fails(SEAM, "redirects", UNREACHABLE, |scene| with(scene, |imds| imds.fail(1000, 302)))
+            .says("HTTP 302"),
+        fails(SEAM, "a page of HTML instead of the identity", UNREACHABLE, |scene| {
+            with(scene, |imds| imds.set(IDENTITY, "<html>Welcome</html>"))
+        })
+        .says("no usable answer"),
+        fails(SEAM, "no identity: 404", UNREACHABLE, |scene| with(scene, |imds| imds.remove(IDENTITY)))
+            .says("no usable answer"),
+        fails(SEAM, "no role is attached", CREDENTIALS, |scene| with(scene, |imds| imds.remove_role()))
+            .says("this instance has no role"),
+        fails(SEAM, "the role has no keys yet", CREDENTIALS, |scene| {
+            with(scene, |imds| imds.remove(ROLE_KEYS))
+        })
+        .says("404"),
+        fails(SEAM, "the role's keys are garbage", CREDENTIALS, |scene| {
+            with(scene, |imds| imds.set(ROLE_KEYS, "{\"Code\": \"Success\"}"))
+        })
+        .says("AccessKeyId"),
+        fails(SEAM, "a tag that a value names is not there", ("config", "config_invalid"), |scene| {
+            let app = scene.app("    PR: \"${instance.tag.pr}\"\n");
+            scene.run_once(&scene.config("good", &app))
+        })
+        .says("app.env.PR…tag pr"),
+        ready(SEAM, "silent, and nothing of it is needed", |scene| {
+            scene.imds.lose_tokens();
+            needs_nothing(scene)
+        })
+        .has(MIGRATED, "0002"),
+    ];
+    // Who does not know the region does not know the way to the parameter store.
+    let lost = |row: Case| row.has(NOTES, "no status parameter");
+    let rows = within("resolve", [rows]).into_iter();
+    rows.map(|row| if row.wants.class == Some("instance") { lost(row) } else { row }).collect()
 }
 
-fn deploy(scene: &Scene) -> Ran {
+/// A run beside a metadata service to which this was done.
+fn with(scene: &mut Scene, broken: impl Fn(&mut FakeImds)) -> Ran {
+    broken(&mut scene.imds);
     scene.run_once(&scene.config("good", ""))
 }
 

@@ -8,7 +8,6 @@ use crate::scene::Scene;
 use crate::support::world::Ran;
 
 const SEAM: &str = "journald";
-const READY: &str = "ready: … serves http://…";
 
 /// The journal of the agent's own mount namespace is in the folder `$0`, its stderr that of a service.
 const AS_SERVICE: &str = "mkdir -p /run/systemd; mount -t tmpfs tmpfs /run/systemd; mkdir /run/systemd/journal; \
@@ -17,38 +16,29 @@ const AS_SERVICE: &str = "mkdir -p /run/systemd; mount -t tmpfs tmpfs /run/syste
 
 pub fn rows() -> Vec<Case> {
     vec![
-        ready(SEAM, "no socket where the journal should be", READY, |scene| {
-            std::fs::create_dir(scene.path("journal")).unwrap();
-            as_service(scene)
+        ready(SEAM, "no socket where the journal should be", |scene| as_service(scene, |_| ())),
+        ready(SEAM, "a socket that nobody listens at", |scene| {
+            as_service(scene, |socket| drop(UnixDatagram::bind(socket).unwrap()))
         }),
-        ready(SEAM, "a socket that nobody listens at", READY, |scene| {
-            std::fs::create_dir(scene.path("journal")).unwrap();
-            drop(UnixDatagram::bind(scene.path("journal/socket")).unwrap());
-            as_service(scene)
-        }),
-        ready(SEAM, "a socket that nobody reads", READY, |scene| {
-            std::fs::create_dir(scene.path("journal")).unwrap();
-            let _full = full(&scene.path("journal/socket"));
-            as_service(scene)
-        }),
-        ready(SEAM, "stderr is closed", READY, |scene| by_shell(scene, "exec \"$@\" 2>&-")),
-        ready(SEAM, "stderr is a pipe whose reader has gone", READY, |scene| {
+        ready(SEAM, "a socket that nobody reads", |scene| as_service(scene, full)),
+        ready(SEAM, "stderr is closed", |scene| by_shell(scene, "exec \"$@\" 2>&-")),
+        ready(SEAM, "stderr is a pipe whose reader has gone", |scene| {
             by_shell(scene, "mkfifo \"$0.gone\"; exec 3<>\"$0.gone\" 2>\"$0.gone\" 3<&-; exec \"$@\"")
         }),
-        ready(SEAM, "stderr is a full pipe that nobody reads", READY, |scene| {
+        ready(SEAM, "stderr is a full pipe that nobody reads", |scene| {
             // Both ends are held open, so that writing waits for ever once the pipe is full.
             let fill = "mkfifo \"$0.full\"; exec 3<>\"$0.full\"; \
                         dd if=/dev/zero of=\"$0.full\" oflag=nonblock bs=4096 count=64 2>/dev/null || true; \
                         exec \"$@\" 2>&3";
             by_shell(scene, fill)
         }),
-        ready(SEAM, "stderr is a full disk", READY, |scene| by_shell(scene, "exec \"$@\" 2>/dev/full")),
-        ready(SEAM, "the notification socket is not there", READY, |scene| {
+        ready(SEAM, "stderr is a full disk", |scene| by_shell(scene, "exec \"$@\" 2>/dev/full")),
+        ready(SEAM, "the notification socket is not there", |scene| {
             let nowhere = scene.path("nowhere.sock").display().to_string();
             scene.set_env("NOTIFY_SOCKET", &nowhere);
             deploy(scene)
         }),
-        ready(SEAM, "a notification socket that nobody reads", READY, |scene| {
+        ready(SEAM, "a notification socket that nobody reads", |scene| {
             let path = scene.path("notify.sock");
             let _full = full(&path);
             scene.set_env("NOTIFY_SOCKET", &path.display().to_string());
@@ -70,15 +60,23 @@ fn deploy(scene: &mut Scene) -> Ran {
     scene.run_once(&scene.light(""))
 }
 
-fn as_service(scene: &mut Scene) -> Ran {
-    let folder = scene.path("journal").display().to_string();
-    scene.run_by(&["unshare", "--mount", "sh", "-ec", AS_SERVICE, &folder]);
-    deploy(scene)
+/// A run whose log goes to the journal, whose socket this makes; without one it goes to stderr.
+fn as_service<T>(scene: &mut Scene, socket: fn(&Path) -> T) -> Ran {
+    let folder = scene.path("journal");
+    std::fs::create_dir(&folder).unwrap();
+    let _socket = socket(&folder.join("socket"));
+    scene.run_by(&["unshare", "--mount", "sh", "-ec", AS_SERVICE, folder.to_str().unwrap()]);
+    let ran = deploy(scene);
+    let stderr = std::fs::read_to_string(folder.join("stderr")).unwrap();
+    assert_eq!(stderr.is_empty(), folder.join("socket").exists(), "not where there is a journal: {stderr}");
+    ran
 }
 
 /// The agent's stderr is what this script makes of it; `$0` is a path of the world's.
 fn by_shell(scene: &mut Scene, script: &str) -> Ran {
     let path = scene.path("stderr").display().to_string();
     scene.run_by(&["sh", "-ec", script, &path]);
-    deploy(scene)
+    let ran = deploy(scene);
+    assert_eq!(ran.stderr, "", "its stderr is as it was");
+    ran
 }

@@ -28,6 +28,7 @@ mod signals;
 mod source;
 mod start;
 mod table;
+mod watch;
 
 use std::process::ExitCode;
 

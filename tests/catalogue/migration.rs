@@ -1,7 +1,7 @@
 //! The migration and the jobs before it, with the real alembic on the real database.
 
-use crate::case::{Case, fails, ready};
-use crate::scene::{Scene, ended};
+use crate::case::{Case, fails, ready, within};
+use crate::scene::{Scene, end_of_run};
 use crate::support::peers::peers;
 use crate::support::world::{Ran, docker, eventually};
 
@@ -11,20 +11,17 @@ const MISSING: (&str, &str) = ("migration", "migration_command_missing");
 const JOB: (&str, &str) = ("migration", "job_failed");
 
 pub fn rows() -> Vec<Case> {
-    let mut rows = alembic();
-    rows.extend(endings());
-    rows.extend(jobs());
-    rows.extend(restarts());
-    rows
+    within("migrate", [alembic(), endings(), jobs(), restarts()])
 }
 
 /// What alembic itself refuses.
 fn alembic() -> Vec<Case> {
     vec![
-        fails(SEAM, "a command that the image does not have", MISSING, "failed in migrate: migration_command_missing (migration): could not start the container: exec: \"alembik\": executable file not found in $PATH; nothing serves. Install the command in the image, or correct `migrate.command`.", |scene| {
+        fails(SEAM, "a command that the image does not have", MISSING, |scene| {
             deploy(scene, "migrate: { command: [alembik, upgrade, head] }\n")
-        }),
-        fails(SEAM, "two heads", ("migration", "migration_multiple_heads"), "failed in migrate: migration_multiple_heads (migration): migrate ended with exit code 255: FAILED: Multiple head revisions are present for given argument 'head'; please speci…; nothing serves. Merge the heads: `alembic merge heads`, commit, and deploy again.", |scene| {
+        })
+        .says("\"alembik\""),
+        fails(SEAM, "two heads", ("migration", "migration_multiple_heads"), |scene| {
             let other = "revision = \"0002b\"\ndown_revision = \"0001\"\n\n\ndef upgrade():\n    pass\n";
             let file = scene.given("0002b.py", other);
             deploy(
@@ -34,29 +31,27 @@ fn alembic() -> Vec<Case> {
                     file.display()
                 ),
             )
-        }),
-        fails(
-            SEAM,
-            "a revision of another branch",
-            ("migration", "migration_revision_unknown"),
-            "failed in migrate: migration_revision_unknown (migration): migrate ended with exit code 255: FAILED: Can't locate revision identified by 'deadbeef'; nothing serves. The database is at a revision this image does not have: another branch may have migrated it. Deploy that branch, or reset the database.",
-            |scene| {
-                scene.sql("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)");
-                scene.sql("INSERT INTO alembic_version VALUES ('deadbeef')");
-                deploy(scene, "")
-            },
-        ),
-        fails(SEAM, "a statement that the database refuses", FAILED, "failed in migrate: migration_failed (migration): migrate ended with exit code 1: (psycopg.errors.UndefinedColumn) column \"status\" does not exist; nothing serves. Read the tail or `agent logs migrate`; correct the migration and deploy again.", |scene| {
+        })
+        .says("exit code 255"),
+        fails(SEAM, "a revision of another branch", ("migration", "migration_revision_unknown"), |scene| {
+            scene.sql("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)");
+            scene.sql("INSERT INTO alembic_version VALUES ('deadbeef')");
+            deploy(scene, "")
+        })
+        .says("'deadbeef'"),
+        fails(SEAM, "a statement that the database refuses", FAILED, |scene| {
             scene.sql("CREATE TABLE tasks (id int)");
             deploy(scene, "tries: { migrate: 1 }\n")
-        }),
-        fails(SEAM, "waits for a lock", ("migration", "migration_timeout"), "failed in migrate: migration_timeout (migration): migrate did not end within 3 s and was stopped; serving the previous …/acme/tasks-api:good. Look for locks (pg_locks) that the migration waits for, or raise `migrate.timeout`.", |scene| {
+        })
+        .says("\"status\""),
+        fails(SEAM, "waits for a lock", ("migration", "migration_timeout"), |scene| {
             // A session that holds the table, for as long as the row lasts.
             deploy(scene, "migrate: { command: [alembic, upgrade, \"0001\"] }\n").is_ready();
             scene.keep(&scene.app_container());
             let _holder = scene.locks("alembic_version");
             deploy(scene, "migrate: { timeout: 3s }\n")
         })
+        .prose()
         .service("up"),
     ]
 }
@@ -64,11 +59,10 @@ fn alembic() -> Vec<Case> {
 /// How it ends.
 fn endings() -> Vec<Case> {
     vec![
-        fails(SEAM, "exits with 1 each time", FAILED, "failed in migrate: migration_failed (migration): migrate ended with exit code 1: it is broken; nothing serves. Read the tail or `agent logs migrate`; correct the migration and deploy again.", |scene| {
-            shell(scene, "echo it is broken; exit 1", "")
-        })
-        .tries(2),
-        ready(SEAM, "fails twice, then succeeds", "ready: …/acme/tasks-api:good (sha256:…) serves http://…, … s", |scene| {
+        fails(SEAM, "exits with 1 each time", FAILED, |scene| shell(scene, "echo it is broken; exit 1", ""))
+            .says("exit code 1: it is broken")
+            .tries(2),
+        ready(SEAM, "fails twice, then succeeds", |scene| {
             scene.sql("CREATE TABLE marks (mark int)");
             let counts = "import sqlalchemy as s, app.database as d, sys\nwith d.engine.begin() as c:\n  \
                           c.execute(s.text('INSERT INTO marks VALUES (1)'))\n  \
@@ -77,10 +71,11 @@ fn endings() -> Vec<Case> {
             assert_eq!(ran.status["migration"]["attempts"], 3);
             ran
         }),
-        fails(SEAM, "does not end in its time", ("migration", "migration_timeout"), "failed in migrate: migration_timeout (migration): migrate did not end within 2 s and was stopped; nothing serves. Look for locks (pg_locks) that the migration waits for, or raise `migrate.timeout`.", |scene| {
+        fails(SEAM, "does not end in its time", ("migration", "migration_timeout"), |scene| {
             shell(scene, "trap 'exit 9' TERM; echo counts the rows; sleep 60 & wait", "timeout: 2s")
-        }),
-        fails(SEAM, "uses more memory than it may", ("app", "app_oom_killed"), "failed in migrate: app_oom_killed (app): migrate ended with exit code 137, out of memory; nothing serves. Raise `app.memory` or use a larger instance.", |scene| {
+        })
+        .says("2 s"),
+        fails(SEAM, "uses more memory than it may", ("app", "app_oom_killed"), |scene| {
             let eats = "held = []\nwhile True: held.append(bytearray(1 << 20))";
             let app = scene.app("  memory: 32m\n");
             deploy(
@@ -88,47 +83,46 @@ fn endings() -> Vec<Case> {
                 &format!("{app}migrate: {{ command: [python3, -c, {eats:?}] }}\ntries: {{ migrate: 2 }}\n"),
             )
         })
+        .says("exit code 137")
         .tries(2),
-        fails(SEAM, "killed by somebody", FAILED, "failed in migrate: migration_failed (migration): migrate was killed from outside (exit code 137); its last output: half-way; nothing serves. Read the tail or `agent logs migrate`; correct the migration and deploy again.", |scene| {
-            let held = "migrate: { command: [sh, -c, \"echo half-way; sleep 600\"] }
-tries: { migrate: 1 }
-";
+        fails(SEAM, "killed by somebody", FAILED, |scene| {
+            let held =
+                "migrate: { command: [sh, -c, \"echo half-way; sleep 600\"] }\ntries: { migrate: 1 }\n";
             let config = config(scene, held);
-            let mut agent = scene.start(&config);
+            let agent = scene.start(&config);
             let migration = scene.running_migration();
             eventually("its output", || docker(&["logs", &migration]) == "half-way");
             docker(&["kill", &migration]);
-            let status = agent.wait_for_end_of_run(1);
-            ended(agent, status)
+            end_of_run(agent, 1)
         })
+        .says("exit code 137…half-way")
         .exit(0),
-        fails(SEAM, "prints garbage and fails", FAILED, "failed in migrate: migration_failed (migration): migrate ended with exit code 3: its output is not text; nothing serves. Read the tail or `agent logs migrate`; correct the migration and deploy again.", |scene| {
+        fails(SEAM, "prints garbage and fails", FAILED, |scene| {
             shell(scene, "head -c 200000 /dev/urandom; exit 3", "")
         })
+        .says("exit code 3: its output is not text")
         .tries(2),
-        ready(SEAM, "prints garbage and succeeds", "ready: … serves http://…", |scene| {
-            shell(scene, "head -c 200000 /dev/urandom", "")
-        }),
+        ready(SEAM, "prints garbage and succeeds", |scene| shell(scene, "head -c 200000 /dev/urandom", "")),
     ]
 }
 
 /// What comes before it.
 fn jobs() -> Vec<Case> {
     vec![
-        fails(SEAM, "a job before it fails", JOB, "failed in jobs: job_failed (migration): seed ended with exit code 4: no rows in seed.csv; nothing serves. Read the tail or `agent logs migrate`; correct the job and deploy again.", |scene| {
+        fails(SEAM, "a job before it fails", JOB, |scene| {
             let ran = deploy(
                 scene,
                 "jobs: [{ name: seed, command: [sh, -c, \"echo no rows in seed.csv; exit 4\"] }]\ntries: { migrate: 2 }\n",
             );
             assert_eq!(scene.times_run("migrate"), 0, "the migration ran after a job that failed");
             ran
-        })
+        }).says("seed ended with exit code 4: no rows").phase("jobs")
         .tries(2),
-        fails(SEAM, "the image of a job is not there", ("registry", "image_not_found"), "failed in jobs: image_not_found (registry): manifest for …/tools/none:1 not found: manifest unknown: manifest unknown; nothing serves. Push the image, correct the tag, or set `source` to build from the commit.", |scene| {
+        fails(SEAM, "the image of a job is not there", ("registry", "image_not_found"), |scene| {
             let registry = &peers().registry;
             deploy(scene, &format!("jobs: [{{ name: seed, image: {registry}/tools/none:1, command: [sh] }}]\n"))
-        }),
-        fails(SEAM, "the file of a job goes after the configuration was read", ("config", "credential_missing"), "failed in jobs: credential_missing (config): seed: …/given/seed.sql: No such file or directory (as a service the agent sees neither /…; nothing serves. Provide the file, environment variable or systemd credential, or mark the value optional.", |scene| {
+        }).says("/tools/none:1").phase("jobs"),
+        fails(SEAM, "the file of a job goes after the configuration was read", ("config", "credential_missing"), |scene| {
             let file = scene.given("seed.sql", "SELECT 1;\n");
             let jobs = format!(
                 "jobs:\n  - {{ name: first, command: [sh, -c, \"until [ -e /tmp/go ]; do sleep 0.1; done\"] }}\n  \
@@ -136,13 +130,12 @@ fn jobs() -> Vec<Case> {
                 file.display()
             );
             let config = config(scene, &jobs);
-            let mut agent = scene.start(&config);
+            let agent = scene.start(&config);
             let first = scene.running_migration();
             std::fs::remove_file(&file).unwrap();
             docker(&["exec", &first, "touch", "/tmp/go"]);
-            let status = agent.wait_for_end_of_run(1);
-            ended(agent, status)
-        })
+            end_of_run(agent, 1)
+        }).says("/given/seed.sql").phase("jobs")
         .exit(0),
     ]
 }
@@ -150,27 +143,25 @@ fn jobs() -> Vec<Case> {
 /// Across the end of the agent.
 fn restarts() -> Vec<Case> {
     vec![
-        fails(SEAM, "its tries are used up and the agent is started again", FAILED, "failed in migrate: migration_failed (migration): all 2 tries were used before the agent was restarted: migrate ended with exit code 1: it is broken; nothing serves. Read the tail or `agent logs migrate`; correct the migration and deploy again.", |scene| {
-            let failing =
-                "migrate: { command: [sh, -c, \"echo it is broken; exit 1\"] }\ntries: { migrate: 2 }\n";
-            deploy(scene, failing).failed_with("migration_failed");
-            let ran = deploy(scene, failing);
+        fails(SEAM, "its tries are used up and the agent is started again", FAILED, |scene| {
+            fails_always(scene).failed_with("migration_failed");
+            let ran = fails_always(scene);
             assert_eq!(scene.times_run("migrate"), 2, "it was tried again");
             ran
         })
+        .says("2 tries…it is broken")
         .tries(2),
-        fails(SEAM, "its tries are used up and it is forced", FAILED, "failed in migrate: migration_failed (migration): migrate ended with exit code 1: it is broken; nothing serves. Read the tail or `agent logs migrate`; correct the migration and deploy again.", |scene| {
-            let failing =
-                "migrate: { command: [sh, -c, \"echo it is broken; exit 1\"] }\ntries: { migrate: 2 }\n";
-            deploy(scene, failing).failed_with("migration_failed");
+        fails(SEAM, "its tries are used up and it is forced", FAILED, |scene| {
+            fails_always(scene).failed_with("migration_failed");
             let path = scene.config_path();
             let ran = scene.run_args(&["run", "--once", "--migrate", "--config", path.to_str().unwrap()]);
             assert_eq!(scene.times_run("migrate"), 4, "it was not tried again");
             ran
         })
+        .says("it is broken")
         .tries(2),
-        ready(SEAM, "SIGTERM in it, and the agent is started again", "ready: …/acme/tasks-api:good (sha256:…) serves http://…, … s", |scene| interrupted(scene, false)),
-        ready(SEAM, "the agent is killed in it and started again", "ready: …/acme/tasks-api:good (sha256:…) serves http://…, … s", |scene| interrupted(scene, true)),
+        ready(SEAM, "SIGTERM in it, and the agent is started again", |scene| interrupted(scene, false)),
+        ready(SEAM, "the agent is killed in it and started again", |scene| interrupted(scene, true)),
     ]
 }
 
@@ -192,6 +183,10 @@ fn shell(scene: &mut Scene, script: &str, more: &str) -> Ran {
         scene,
         &format!("migrate: {{ command: [sh, -c, {script:?}]{comma}{more} }}\ntries: {{ migrate: 2 }}\n"),
     )
+}
+
+fn fails_always(scene: &mut Scene) -> Ran {
+    shell(scene, "echo it is broken; exit 1", "")
 }
 
 /// The migration that an agent leaves behind is adopted by the next one.

@@ -1,6 +1,6 @@
 //! The image registry, asked by the real engine.
 
-use crate::case::{Case, fails, ready};
+use crate::case::{Case, MIGRATED, fails, ready, within};
 use crate::scene::Scene;
 use crate::support::peers::peers;
 use crate::support::registry::{Access, At, FakeRegistry, Trouble};
@@ -16,94 +16,90 @@ const STALLED: (&str, &str) = ("network", "pull_stalled");
 const FOR_EVER: usize = usize::MAX;
 
 pub fn rows() -> Vec<Case> {
-    let mut rows = answers();
-    rows.extend(ways());
-    rows
+    within("image", [answers(), ways()])
 }
 
 /// What it says to a request for the manifest or a layer, for ever.
 fn answers() -> Vec<Case> {
     vec![
-        fails(SEAM, "no such tag", NOT_FOUND, "…", |scene| {
-            at(scene, At::Manifest, Trouble::Status(404, "MANIFEST_UNKNOWN", "manifest unknown"))
-        }),
-        fails(SEAM, "no such repository", NOT_FOUND, "…", |scene| {
-            at(
-                scene,
-                At::Manifest,
-                Trouble::Status(404, "NAME_UNKNOWN", "repository name not known to registry"),
-            )
-        }),
-        fails(SEAM, "403 denied", DENIED, "failed in image: registry_denied (registry): 127.0.0.1:…/acme/tiny:1: pull access denied for 127.0.0.1:…/acme/tiny, repository does not exist or may …; nothing serves. Give the token read:packages and access to this package; or set `source` to build from the commit.", |scene| {
-            at(scene, At::Manifest, Trouble::Status(403, "DENIED", "denied"))
-        }),
-        fails(SEAM, "401 to everybody", DENIED, "failed in image: registry_denied (registry): 127.0.0.1:…/acme/tiny:1: unauthorized (asked anonymously); nothing serves. Give the token read:packages and access to this package; or set `source` to build from the commit.", |scene| {
-            at(scene, At::Manifest, Trouble::Status(401, "UNAUTHORIZED", "authentication required"))
-        }),
-        fails(SEAM, "a wrong token", DENIED, "failed in image: registry_denied (registry): 127.0.0.1:…/acme/tiny:1: denied: denied; nothing serves. Give the token read:packages and access to this package; or set `source` to build from the commit.", |scene| {
+        fails(SEAM, "no such tag", NOT_FOUND, |scene| {
+            says(scene, 404, "MANIFEST_UNKNOWN", "manifest unknown")
+        })
+        .says("manifest unknown"),
+        fails(SEAM, "no such repository", NOT_FOUND, |scene| {
+            says(scene, 404, "NAME_UNKNOWN", "repository name not known")
+        })
+        .says("name not known"),
+        fails(SEAM, "403 denied", DENIED, |scene| says(scene, 403, "DENIED", "denied"))
+            .says("pull access denied for 127.0.0.1"),
+        fails(SEAM, "401 to everybody", DENIED, |scene| {
+            says(scene, 401, "UNAUTHORIZED", "authentication required")
+        })
+        .prose(),
+        fails(SEAM, "a wrong token", DENIED, |scene| {
             let registry = FakeRegistry::start();
-            registry.allow(Access::Bearer {
-                user: "octocat".into(),
-                password: "right".into(),
-                anonymous: false,
-            });
+            let (user, password) = ("octocat".into(), "right".into());
+            registry.allow(Access::Bearer { user, password, anonymous: false });
             scene.secret("/test/wrong", "ghp_wrong0123456789");
             let login = format!(
                 "registries: {{ \"{}\": {{ username: octocat, password: {{ ssm: /test/wrong }} }} }}\n",
                 registry.host()
             );
             pull(scene, &registry.image("1"), &login)
-        }),
-        fails(SEAM, "the token service answers 503", UNREACHABLE, "failed in image: registry_unreachable (network): 127.0.0.1:…/acme/tiny:1: received unexpected HTTP status: 503 Service Unavailable (asked anonymously); nothing serves. Check the route, DNS and security group egress from this instance to the registry.", |scene| {
+        })
+        .says("denied: denied"),
+        fails(SEAM, "the token service answers 503", UNREACHABLE, |scene| {
             let registry = FakeRegistry::start();
-            registry.allow(Access::Bearer {
-                user: "octocat".into(),
-                password: "right".into(),
-                anonymous: true,
-            });
+            let (user, password) = ("octocat".into(), "right".into());
+            registry.allow(Access::Bearer { user, password, anonymous: true });
             registry.trouble(At::Token, FOR_EVER, Trouble::Page(503));
             pull(scene, &registry.image("1"), "")
         })
+        .says("503")
         .tries(2),
-        fails(SEAM, "429 too many requests", THROTTLED, "failed in image: registry_throttled (registry): 127.0.0.1:…/acme/tiny:1: toomanyrequests: slow down (asked anonymously); nothing serves. Wait, or log in: anonymous pulls are limited per address.", |scene| {
-            at(scene, At::Manifest, Trouble::Status(429, "TOOMANYREQUESTS", "slow down"))
+        fails(SEAM, "429 too many requests", THROTTLED, |scene| {
+            says(scene, 429, "TOOMANYREQUESTS", "slow down")
         })
+        .says("slow down")
         .tries(2),
-        fails(SEAM, "500 with its own error", UNREACHABLE, "failed in image: registry_unreachable (network): 127.0.0.1:…/acme/tiny:1: received unexpected HTTP status: 500 Internal Server Error (asked anonymously); nothing serves. Check the route, DNS and security group egress from this instance to the registry.", |scene| {
-            at(scene, At::Manifest, Trouble::Status(500, "UNKNOWN", "unknown error"))
+        fails(SEAM, "500 with its own error", UNREACHABLE, |scene| {
+            says(scene, 500, "UNKNOWN", "unknown error")
         })
+        .says("500")
         .tries(2),
-        fails(SEAM, "503 with a page of HTML", UNREACHABLE, "failed in image: registry_unreachable (network): 127.0.0.1:…/acme/tiny:1: received unexpected HTTP status: 503 Service Unavailable (asked anonymously); nothing serves. Check the route, DNS and security group egress from this instance to the registry.", |scene| {
+        fails(SEAM, "503 with a page of HTML", UNREACHABLE, |scene| {
             at(scene, At::Manifest, Trouble::Page(503))
         })
+        .says("503")
         .tries(2),
-        ready(SEAM, "503 twice, then answers", "ready: 127.0.0.1:…/acme/tasks-api:good (sha256:…) serves http://127.0.0.1:…, migrated to 0002, … s", |scene| {
+        ready(SEAM, "503 twice, then answers", |scene| {
             let registry = FakeRegistry::before_the_real_one();
             registry.trouble(At::Manifest, 2, Trouble::Page(503));
             sample_from(scene, &registry.host())
-        }),
-        fails(SEAM, "redirects in a circle", UNREACHABLE, "failed in image: registry_unreachable (network): 127.0.0.1:…/acme/tiny:1: stopped after 10 redirects (asked anonymously); nothing serves. Check the route, DNS and security group egress from this instance to the registry.", |scene| {
-            at(scene, At::Manifest, Trouble::Redirect)
         })
-        .tries(2),
-        fails(SEAM, "silent when asked for the manifest", STALLED, "failed in image: pull_stalled (network): 127.0.0.1:…/acme/tiny:1: no byte from the registry for 60 s (asked anonymously); nothing serves. The registry sent nothing for a minute; check the network and reload.", |scene| {
+        .has(MIGRATED, "0002"),
+        fails(SEAM, "redirects in a circle", UNREACHABLE, |scene| at(scene, At::Manifest, Trouble::Redirect))
+            .says("10 redirects")
+            .tries(2),
+        fails(SEAM, "silent when asked for the manifest", STALLED, |scene| {
             stalls(scene, At::Manifest, Trouble::Silence)
-        }),
-        fails(SEAM, "a layer stalls half-way", STALLED, "failed in image: pull_stalled (network): 127.0.0.1:…/acme/tiny:1: no byte from the registry for 60 s (asked anonymously); nothing serves. The registry sent nothing for a minute; check the network and reload.", |scene| {
-            stalls(scene, At::Layer, Trouble::Stall)
-        }),
-        fails(SEAM, "a layer drips beyond the pull's deadline", UNREACHABLE, "failed in image: registry_unreachable (network): 127.0.0.1:…/acme/tiny:1: not pulled within … s; nothing serves. Check the route, DNS and security group egress from this instance to the registry.", |scene| {
+        })
+        .says("no byte…60 s"),
+        fails(SEAM, "a layer stalls half-way", STALLED, |scene| stalls(scene, At::Layer, Trouble::Stall))
+            .says("no byte…60 s"),
+        fails(SEAM, "a layer drips beyond the pull's deadline", UNREACHABLE, |scene| {
             let registry = FakeRegistry::start();
             registry.trouble(At::Layer, FOR_EVER, Trouble::Drip(1024));
             pull(scene, &registry.image("1"), "deadlines: { pull: 4s }\n")
-        }),
-        fails(SEAM, "a layer breaks off half-way", UNREACHABLE, "failed in image: registry_unreachable (network): 127.0.0.1:…/acme/tiny:1: EOF (asked anonymously); nothing serves. Check the route, DNS and security group egress from this instance to the registry.", |scene| {
-            at(scene, At::Layer, Trouble::Cut)
         })
-        .tries(2),
-        fails(SEAM, "a layer is gone", ("registry", "pull_failed"), "failed in image: pull_failed (registry): 127.0.0.1:…/acme/tiny:1: unknown blob (asked anonymously); nothing serves. Reload the agent to pull again; if it fails again, the image at the registry is damaged: push it anew.", |scene| {
+        .says("not pulled within"),
+        fails(SEAM, "a layer breaks off half-way", UNREACHABLE, |scene| at(scene, At::Layer, Trouble::Cut))
+            .says("EOF")
+            .tries(2),
+        fails(SEAM, "a layer is gone", ("registry", "pull_failed"), |scene| {
             at(scene, At::Layer, Trouble::Status(404, "BLOB_UNKNOWN", "blob unknown to registry"))
         })
+        .says("unknown blob")
         .tries(2),
     ]
 }
@@ -111,29 +107,31 @@ fn answers() -> Vec<Case> {
 /// What is between the instance and the registry.
 fn ways() -> Vec<Case> {
     vec![
-        fails(SEAM, "nobody listens", UNREACHABLE, "failed in image: registry_unreachable (network): 127.0.0.1:…/acme/tiny:1: dial tcp 127.0.0.1:…: connect: connection refused (asked anonymously); nothing serves. Check the route, DNS and security group egress from this instance to the registry.", |scene| {
+        fails(SEAM, "nobody listens", UNREACHABLE, |scene| {
             let mut registry = FakeRegistry::start();
             registry.stop();
             pull(scene, &registry.image("1"), "")
         })
+        .says("connection refused")
         .tries(2),
-        fails(SEAM, "no such host", UNREACHABLE, "failed in image: registry_unreachable (network): registry.invalid/acme/api:1: dial tcp: lookup registry.invalid on 10.255.255.53:53: no such host (asked anonymously); nothing serves. Check the route, DNS and security group egress from this instance to the registry.", |scene| {
-            pull(scene, "registry.invalid/acme/api:1", "")
-        })
-        .tries(2),
-        fails(SEAM, "a certificate that nobody has signed", UNREACHABLE, "failed in image: registry_unreachable (network): …/acme/api:1: x509: certificate signed by unknown authority (asked anonymously); nothing serves. Check the route, DNS and security group egress from this instance to the registry.", |scene| {
+        fails(SEAM, "no such host", UNREACHABLE, |scene| pull(scene, "registry.invalid/acme/api:1", ""))
+            .says("registry.invalid")
+            .tries(2),
+        fails(SEAM, "a certificate that nobody has signed", UNREACHABLE, |scene| {
             let impostor = Untrusted::start(&peers().postgres_host);
             pull(scene, &format!("{}/acme/api:1", impostor.host()), "")
         })
+        .says("x509")
         .tries(2),
-        ready(SEAM, "gone while the last good application serves", "ready: 127.0.0.1:…/acme/tasks-api:good (sha256:…) serves http://127.0.0.1:…, … s (not refreshed: registry_unreachable: 127.0.0.1:…/acme/tasks-api:good: dial tcp 127.0.0.1:…: connect: connection refused (asked anonymously))", |scene| {
+        ready(SEAM, "gone while the last good application serves", |scene| {
             let mut registry = FakeRegistry::before_the_real_one();
             let host = registry.host();
             sample_from(scene, &host).is_ready();
             scene.keep(&scene.app_container());
             registry.stop();
             sample_from(scene, &host)
-        }),
+        })
+        .prose(),
     ]
 }
 
@@ -142,6 +140,11 @@ fn at(scene: &mut Scene, at: At, trouble: Trouble) -> Ran {
     let registry = FakeRegistry::start();
     registry.trouble(at, FOR_EVER, trouble);
     pull(scene, &registry.image("1"), "")
+}
+
+/// The same where it answers the request for the manifest so.
+fn says(scene: &mut Scene, status: u16, code: &'static str, words: &'static str) -> Ran {
+    at(scene, At::Manifest, Trouble::Status(status, code, words))
 }
 
 /// The same with a single try: each waits for a minute.

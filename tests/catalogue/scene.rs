@@ -3,12 +3,14 @@
 use std::ops::{Deref, DerefMut};
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::support::nested::Nested;
 use crate::support::peers::peers;
 use crate::support::world::{Ran, Running, World, docker, lines};
+use crate::watch::{Seen, Watch};
 
 /// A small server that misbehaves as it is told.
 const SERVER: &str = include_str!("misbehaves.py");
@@ -19,9 +21,17 @@ pub fn ended(agent: Running<'_>, status: Value) -> Ran {
     Ran { code: agent.stop(), stderr, status }
 }
 
+/// The same once its run with this sequence has ended.
+pub fn end_of_run(mut agent: Running<'_>, sequence: u64) -> Ran {
+    let status = agent.wait_for_end_of_run(sequence);
+    ended(agent, status)
+}
+
 /// A world beside which somebody else's container lives.
 pub struct Scene {
     world: World,
+    /// Who looks at the status from outside.
+    watch: Watch,
     /// Containers and how they were.
     kept: Mutex<Vec<(String, String)>>,
     /// Image and container.
@@ -33,9 +43,31 @@ pub struct Scene {
 impl Scene {
     pub fn new() -> Self {
         let stranger = stranger();
-        let scene = Self { world: World::new(), kept: Mutex::default(), stranger, nested: None };
+        let world = World::new();
+        let watch = Watch::of(world.path("run/status.json"));
+        let scene = Self { world, watch, kept: Mutex::default(), stranger, nested: None };
         scene.keep(&scene.stranger.1);
         scene
+    }
+
+    pub fn run_once(&self, config: &str) -> Ran {
+        self.watch.begin();
+        self.world.run_once(config)
+    }
+
+    pub fn run_args(&self, args: &[&str]) -> Ran {
+        self.watch.begin();
+        self.world.run_args(args)
+    }
+
+    pub fn start(&self, config: &str) -> Running<'_> {
+        self.watch.begin();
+        self.world.start(config)
+    }
+
+    /// How long the runs took as seen from outside; the last one's status is this, and the play is over.
+    pub fn runs(&self, last: &Value, over: Instant) -> Vec<Seen> {
+        self.watch.runs(last, over)
     }
 
     /// The sample application serves, deployed by an agent that has ended; from here on it is not to be touched.
@@ -66,7 +98,9 @@ impl Scene {
 
     /// This container is not to be touched from here on.
     pub fn keep(&self, container: &str) {
-        self.kept.lock().unwrap().push((container.to_owned(), life(container)));
+        let life = life(container);
+        assert!(!life.is_empty(), "no such container: {container}");
+        self.kept.lock().unwrap().push((container.to_owned(), life));
     }
 
     /// An application that starts in no time serves, and is not to be touched.

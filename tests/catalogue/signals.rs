@@ -4,8 +4,8 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::case::{Case, fails, ready};
-use crate::scene::{Scene, ended};
+use crate::case::{Case, NOTES, fails, ready};
+use crate::scene::{Scene, end_of_run, ended};
 use crate::support::peers::peers;
 use crate::support::registry::{At, FakeRegistry, Trouble};
 use crate::support::ssm::Failure;
@@ -13,90 +13,54 @@ use crate::support::world::{Ran, Running, docker, eventually};
 
 const SEAM: &str = "signals";
 const INTERRUPTED: (&str, &str) = ("agent", "interrupted");
-const READY: &str = "ready: … serves http://…";
 const FOR_EVER: usize = usize::MAX;
 
 pub fn rows() -> Vec<Case> {
-    let mut rows = stops();
-    for row in &mut rows {
-        (row.wants.exit, row.wants.service) = (0, "unwatched");
-    }
-    rows.extend(others());
-    rows
+    let stops = stops().into_iter().map(|row| row.exit(0).service("unwatched"));
+    stops.chain(others()).collect()
 }
 
 /// Told to stop, in each phase.
 fn stops() -> Vec<Case> {
     vec![
-        fails(
-            SEAM,
-            "SIGTERM while the parameters are read",
-            INTERRUPTED,
-            "failed in resolve: interrupted (agent): the agent was told to stop during the run; the agent was stopped. Start the agent again to go on; a migration that still runs is waited for.",
-            |scene| {
-                scene.ssm.fail(FOR_EVER, Failure::Hang);
-                let config = scene.light("");
-                told(scene, &config, "TERM", |status| status["run"]["phase"] == "resolve")
-            },
-        ),
-        fails(
-            SEAM,
-            "SIGTERM in a pull",
-            INTERRUPTED,
-            "failed in image: interrupted (agent): the agent was told to stop during the run; the agent was stopped. Start the agent again to go on; a migration that still runs is waited for.",
-            |scene| in_a_pull(scene, "TERM"),
-        ),
-        fails(
-            SEAM,
-            "SIGINT in a pull",
-            INTERRUPTED,
-            "failed in image: interrupted (agent): the agent was told to stop during the run; the agent was stopped. Start the agent again to go on; a migration that still runs is waited for.",
-            |scene| in_a_pull(scene, "INT"),
-        ),
-        fails(
-            SEAM,
-            "SIGTERM while the database is waited for",
-            INTERRUPTED,
-            "failed in …: interrupted (agent): the agent was told to stop during the run; the agent was stopped. Start the agent again to go on; a migration that still runs is waited for.",
-            |scene| {
-                let silent = TcpListener::bind((peers().postgres_host.as_str(), 0)).unwrap();
-                let port = silent.local_addr().unwrap().port();
-                let database =
-                    scene.database_block().replace(&peers().postgres_port.to_string(), &port.to_string());
-                let config = scene.config("good", &format!("{database}{}", scene.answering("200 OK|fine")));
-                told(scene, &config, "TERM", |status| {
-                    let mut phases = status["phases"].as_array().into_iter().flatten();
-                    status["database"]["state"] == "waiting"
-                        && phases.any(|phase| phase["name"] == "image" && phase["state"] == "done")
-                })
-            },
-        ),
-        fails(
-            SEAM,
-            "SIGTERM while the application gets healthy",
-            INTERRUPTED,
-            "failed in health: interrupted (agent): the agent was told to stop during the run; the agent was stopped. Start the agent again to go on; a migration that still runs is waited for.",
-            |scene| {
-                let app = scene.answering("503 Service Unavailable|warming up");
-                let config = scene.config("good", &format!("database: off\n{app}"));
-                told(scene, &config, "TERM", |status| !status["health"].as_array().is_none_or(Vec::is_empty))
-            },
-        ),
-        ready(
-            SEAM,
-            "SIGTERM while the application serves",
-            "unwatched: the agent was stopped; last seen: …/acme/tasks-api:good (sha256:…) serves http://…",
-            |scene| {
-                let config = scene.light("");
-                told(scene, &config, "TERM", |status| status["run"]["outcome"] == "ready")
-            },
-        ),
+        fails(SEAM, "SIGTERM while the parameters are read", INTERRUPTED, |scene| {
+            scene.ssm.fail(FOR_EVER, Failure::Hang);
+            let config = scene.light("");
+            told(scene, &config, "TERM", |status| status["run"]["phase"] == "resolve")
+        })
+        .phase("resolve"),
+        fails(SEAM, "SIGTERM in a pull", INTERRUPTED, |scene| in_a_pull(scene, "TERM")).phase("image"),
+        fails(SEAM, "SIGINT in a pull", INTERRUPTED, |scene| in_a_pull(scene, "INT")).phase("image"),
+        fails(SEAM, "SIGTERM while the database is waited for", INTERRUPTED, |scene| {
+            let silent = TcpListener::bind((peers().postgres_host.as_str(), 0)).unwrap();
+            let port = silent.local_addr().unwrap().port();
+            let database =
+                scene.database_block().replace(&peers().postgres_port.to_string(), &port.to_string());
+            let config = scene.config("good", &format!("{database}{}", scene.answering("200 OK|fine")));
+            told(scene, &config, "TERM", |status| {
+                let mut phases = status["phases"].as_array().into_iter().flatten();
+                status["database"]["state"] == "waiting"
+                    && phases.any(|phase| phase["name"] == "image" && phase["state"] == "done")
+            })
+        })
+        .phase("…"),
+        fails(SEAM, "SIGTERM while the application gets healthy", INTERRUPTED, |scene| {
+            let app = scene.answering("503 Service Unavailable|warming up");
+            let config = scene.config("good", &format!("database: off\n{app}"));
+            told(scene, &config, "TERM", |status| !status["health"].as_array().is_none_or(Vec::is_empty))
+        })
+        .phase("health"),
+        ready(SEAM, "SIGTERM while the application serves", |scene| {
+            let config = scene.light("");
+            told(scene, &config, "TERM", |status| status["run"]["outcome"] == "ready")
+        })
+        .prose(),
     ]
 }
 
 fn others() -> Vec<Case> {
     vec![
-        ready(SEAM, "SIGHUP with a configuration that is wrong", "ready: …/acme/tasks-api:good (sha256:…) serves http://…, … s (reload refused: …/config.yaml:1:1: unknown key `imgae`; known here: …", |scene| {
+        ready(SEAM, "SIGHUP with a configuration that is wrong", |scene| {
             let config = scene.light("");
             let mut agent = serves(scene, &config);
             scene.keep(&scene.app_container());
@@ -104,8 +68,9 @@ fn others() -> Vec<Case> {
             let status =
                 agent.wait_for("the refusal", |status| status["notes"].to_string().contains("refused"));
             ended(agent, status)
-        }),
-        ready(SEAM, "SIGHUP in a pull, with another image", READY, |scene| {
+        })
+        .has(NOTES, "reload refused…/config.yaml:1:1: unknown key `imgae`"),
+        ready(SEAM, "SIGHUP in a pull, with another image", |scene| {
             let (registry, silent) = silent(scene);
             let mut agent = scene.start(&silent);
             agent.wait_for("a pull", |status| pulls(&registry, status));
@@ -114,7 +79,7 @@ fn others() -> Vec<Case> {
             assert!(agent.stderr().contains("superseded by run"), "{}", agent.stderr());
             ended(agent, status)
         }),
-        ready(SEAM, "SIGKILL in a pull, and a second start", READY, |scene| {
+        ready(SEAM, "SIGKILL in a pull, and a second start", |scene| {
             let (registry, silent) = silent(scene);
             let mut agent = scene.start(&silent);
             agent.wait_for("a pull", |status| pulls(&registry, status));
@@ -122,18 +87,17 @@ fn others() -> Vec<Case> {
             drop(registry);
             scene.run_once(&scene.light(""))
         }),
-        ready(SEAM, "frozen and thawed while the application serves", READY, |scene| {
+        ready(SEAM, "frozen and thawed while the application serves", |scene| {
             let config = scene.light("");
-            let mut agent = serves(scene, &config);
+            let agent = serves(scene, &config);
             scene.keep(&scene.app_container());
             agent.signal("STOP");
             eventually("a frozen agent", || is_frozen(agent.pid()));
             agent.signal("CONT");
             agent.reload(&config);
-            let status = agent.wait_for_end_of_run(2);
-            ended(agent, status)
+            end_of_run(agent, 2)
         }),
-        ready(SEAM, "frozen while the application is killed", "down: app: app_exited: the application ended with exit code 137; signal 9 was sent through Docker, which leaves it stopped. Read the tail or `agent logs app`; a reload deploys it again.", |scene| {
+        ready(SEAM, "frozen while the application is killed", |scene| {
             let config = scene.light("");
             let mut agent = serves(scene, &config);
             agent.signal("STOP");
@@ -143,9 +107,9 @@ fn others() -> Vec<Case> {
             let status = agent.wait_for("what happened", |status| status["service"]["state"] == "down");
             ended(agent, status)
         })
-        .service("down")
-        .because("app", "app_exited"),
-        ready(SEAM, "a second agent", READY, |scene| {
+        .says("exit code 137…signal 9")
+        .because("down", ("app", "app_exited")),
+        ready(SEAM, "a second agent", |scene| {
             let config = scene.light("");
             let agent = serves(scene, &config);
             scene.keep(&scene.app_container());

@@ -21,14 +21,16 @@ fn said(place: impl Fn(&Path)) -> String {
     let path = folder.path().join("config.yaml");
     place(&path);
     let checked = agent(folder.path(), &["check", "--config"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "`check` leaves traces");
     if checked.status.success() {
         return "accepted".to_owned();
     }
-    assert!(fs::read_dir(folder.path()).unwrap().count() <= 2, "`check` leaves traces");
     let ran = agent(folder.path(), &["run", "--once", "--config"]);
     let code = checked.status.code();
     assert_eq!(ran.status.code(), code, "{}", String::from_utf8_lossy(&ran.stderr));
-    assert!(!folder.path().join("state/build.log").exists());
+    let status = fs::read(folder.path().join("run/status.json")).unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+    assert_eq!(status["fault"]["code"], "config_invalid", "{status}");
     let words = |output: Output| {
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(!text.contains("canary"), "{text}");
@@ -93,8 +95,8 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn explosions() -> Vec<Row> {
-    const TOO_LARGE: &str = "…: nested too deeply, or too large once its aliases are expanded";
-    const LARGE_FILE: &str = "larger than 256 KiB; this is hardly a configuration";
+    const TOO_LARGE: &str = "…: nested too deeply…";
+    const LARGE_FILE: &str = "larger than 256 KiB…";
     let deep =
         |open: &'static str, depth: usize| move || format!("image: {}", open.repeat(depth)).into_bytes();
     vec![
@@ -106,16 +108,12 @@ fn explosions() -> Vec<Row> {
             }
             text.into_bytes()
         }),
-        text(
-            "an anchor that contains its own alias",
-            "1:12: not valid YAML: a value or tag that cannot be read",
-            || b"image: &a [*a]\ndatabase: off\n".to_vec(),
-        ),
-        text(
-            "10,000 anchors",
-            "10000:15: nested too deeply, or too large once its aliases are expanded",
-            || (0..10_000).fold(GOOD.to_owned(), |text, n| format!("{text}k{n}: &a{n} 1\n")).into_bytes(),
-        ),
+        text("an anchor that contains its own alias", "1:12: not valid YAML: …", || {
+            b"image: &a [*a]\ndatabase: off\n".to_vec()
+        }),
+        text("10,000 anchors", "10000:15: …too large…", || {
+            (0..10_000).fold(GOOD.to_owned(), |text, n| format!("{text}k{n}: &a{n} 1\n")).into_bytes()
+        }),
         text("100,000 open brackets", TOO_LARGE, deep("[", 100_000)),
         text("100,000 open brackets, over 256 KiB", LARGE_FILE, deep("[[[", 100_000)),
         text("50,000 open maps", TOO_LARGE, deep("{a: ", 50_000)),
@@ -126,17 +124,17 @@ fn explosions() -> Vec<Row> {
         text("80,000 items", TOO_LARGE, || format!("image: [{}]", "x, ".repeat(80_000)).into_bytes()),
         text("10 MB", LARGE_FILE, || vec![b'#'; 10 << 20]),
         text("a scalar of 1 MB", LARGE_FILE, || format!("image: {}", "x".repeat(1 << 20)).into_bytes()),
-        text("a scalar of 200 KB", "1:8: image: an image name has at most 255 characters", || {
+        text("a scalar of 200 KB", "1:8: image: …255…", || {
             format!("image: {}\ndatabase: off\n", "x".repeat(200_000)).into_bytes()
         }),
-        text("a key of 200 KB", "3:1: not valid YAML: simple key expected ':'", || {
+        text("a key of 200 KB", "3:1: not valid YAML: …", || {
             format!("{GOOD}{}: 1\n", "k".repeat(200_000)).into_bytes()
         }),
         text("a line of 200 KB of spaces", "accepted", || {
             format!("{GOOD}{}\n", " ".repeat(200_000)).into_bytes()
         }),
         text("200,000 empty lines", "accepted", || format!("{GOOD}{}", "\n".repeat(200_000)).into_bytes()),
-        text("the same key 5,000 times", "3:1: image: the key is given twice (and 4999 more)", || {
+        text("the same key 5,000 times", "3:1: image: …twice (and 4999 more)", || {
             format!("{GOOD}{}", "image: x\n".repeat(5_000)).into_bytes()
         }),
     ]
@@ -146,101 +144,61 @@ fn encodings() -> Vec<Row> {
     vec![
         text("a byte order mark of UTF-8", "accepted", || format!("\u{feff}{GOOD}").into_bytes()),
         text("two byte order marks", "accepted", || format!("\u{feff}\u{feff}{GOOD}").into_bytes()),
-        text("UTF-16, little end first", "1:1: not UTF-8 text", || utf16(true)),
-        text("UTF-16, big end first", "1:1: not UTF-8 text", || utf16(false)),
-        text("UTF-16 without its mark", "1:2: not valid YAML: a control character", || {
-            utf16(true)[2..].to_vec()
-        }),
-        text("Latin-1", "1:18: not UTF-8 text", || b"image: acme/api #\xe4\ndatabase: off\n".to_vec()),
-        text("a surrogate in UTF-8", "3:4: not UTF-8 text", || {
+        text("UTF-16, little end first", "1:1: not UTF-8…", || utf16(true)),
+        text("UTF-16, big end first", "1:1: not UTF-8…", || utf16(false)),
+        text("UTF-16 without its mark", "1:2: not valid YAML: …", || utf16(true)[2..].to_vec()),
+        text("Latin-1", "1:18: not UTF-8…", || b"image: acme/api #\xe4\ndatabase: off\n".to_vec()),
+        text("a surrogate in UTF-8", "3:4: not UTF-8…", || {
             [GOOD.as_bytes(), b"## \xed\xa0\x80\n"].concat()
         }),
-        text("a NUL byte", "3:…: not valid YAML: a control character", || {
+        text("a NUL byte", "3:…: not valid YAML: …", || {
             format!("{GOOD}app: {{port: \"8\0\"}}\n").into_bytes()
         }),
-        text("only NUL bytes", "1:1: not valid YAML: a control character", || vec![0; 4096]),
-        text("an escape character", "…: not valid YAML: a control character", || {
+        text("only NUL bytes", "1:1: not valid YAML: …", || vec![0; 4096]),
+        text("an escape character", "3:…: not valid YAML: …", || {
             format!("{GOOD}deployment: {{id: \"\u{1b}[31m\"}}\n").into_bytes()
         }),
         text("a carriage return and line feed on each line", "accepted", || {
             GOOD.replace('\n', "\r\n").into_bytes()
         }),
         text("carriage returns alone", "accepted", || GOOD.replace('\n', "\r").into_bytes()),
-        text("a tab as indentation", "4:2: not valid YAML: a tab where YAML takes only spaces", || {
+        text("a tab as indentation", "4:2: not valid YAML: a tab…", || {
             format!("{GOOD}app:\n\tport: 1\n").into_bytes()
         }),
-        text("a gzip file", "1:2: not UTF-8 text", || crate::support::github::gzip(GOOD.as_bytes())),
-        text("an executable", "1:…: not UTF-8 text", || {
+        text("a gzip file", "1:2: not UTF-8…", || crate::support::github::gzip(GOOD.as_bytes())),
+        text("an executable", "1:…: not UTF-8…", || {
             fs::read(env!("CARGO_BIN_EXE_agent")).unwrap()[..100_000].to_vec()
         }),
     ]
 }
 
 fn yaml() -> Vec<Row> {
-    const TAG: &str = "…: a YAML tag (`!…`), which has no meaning here; put the value in quotes";
+    const TAG: &str = "…: a YAML tag…";
     vec![
-        text("nothing", "1:1: the file is empty; `image` and `database` are the least it says", Vec::new),
-        text(
-            "only a comment",
-            "2:1: the file is empty; `image` and `database` are the least it says",
-            || b"# x\n".to_vec(),
-        ),
-        with("two documents", "4:1: expected a single YAML document", "---\nimage: x\n"),
-        with(
-            "an end of document and garbage behind it",
-            "4:1: not valid YAML: misplaced bracket",
-            "...\n}}}} canary\n",
-        ),
-        with(
-            "a directive",
-            "3:1: not valid YAML: missing explicit document end marker before directive",
-            "%YAML 9.9\n---\nimage: x\n",
-        ),
+        text("nothing", "1:1: the file is empty…", Vec::new),
+        text("only a comment", "2:1: the file is empty…", || b"# x\n".to_vec()),
+        with("two documents", "4:1: …", "---\nimage: x\n"),
+        with("an end of document and garbage behind it", "4:1: not valid YAML: …", "...\n}}}} canary\n"),
+        with("a directive", "3:1: not valid YAML: …", "%YAML 9.9\n---\nimage: x\n"),
         with("a binary tag", TAG, "deployment: {id: !!binary aGk=}\n"),
         with("a Python object", TAG, "deployment: {id: !!python/object/apply:os.system [canary]}\n"),
         with("a tag of its own", TAG, "deployment: {id: !canary x}\n"),
         with("a merge key", "3:1: unknown key `base`; known here: …", "base: &b {port: 1}\napp: {<<: *b}\n"),
         with("an anchor on a scalar", "accepted", "app: {env: {A: &a x, B: *a}}\n"),
-        with(
-            "an alias of no anchor",
-            "3:18: not valid YAML: an alias of an anchor that does not exist above it",
-            "deployment: {id: *canary}\n",
-        ),
-        with(
-            "a key that is a list",
-            "3:3: not valid YAML: expected a key with its value",
-            "? [a, canary]\n: c\n",
-        ),
-        with("a key that is empty", "3:1: unknown key; known here: …", "\"\": canary\n"),
-        with("a key with terminal escapes", "3:1: unknown key; known here: …", "\"\\e[31mcanary\": 1\n"),
-        with("a value with terminal escapes", "3:6: …", "app: \"\\e[31mcanary\\a\"\n"),
-        text(
-            "an image name with terminal escapes",
-            "1:8: image: an image name has no `\\u{1b}`; it has lower-case letters, digits and . _ - /",
-            || b"image: \"acme/\\e[31mapi\"\ndatabase: off\n".to_vec(),
-        ),
-        with("a key given twice", "3:1: image: the key is given twice", "image: x\n"),
-        with(
-            "a number beyond all bounds",
-            "3:13: app.port: expected a port from 1 to 65535",
-            "app: {port: 99999999999999999999999999}\n",
-        ),
-        with("a negative port", "3:13: app.port: expected a port from 1 to 65535", "app: {port: -1}\n"),
-        with(
-            "a port in hexadecimal",
-            "3:13: app.port: expected a port from 1 to 65535",
-            "app: {port: 0x1f40}\n",
-        ),
-        with(
-            "a port that is no number by IEEE 754",
-            "3:13: app.port: expected a port from 1 to 65535",
-            "app: {port: .nan}\n",
-        ),
-        with(
-            "a memory of 1e999 GiB",
-            "3:15: app.memory: expected a size such as 512m or 1g",
-            "app: {memory: 1e999g}\n",
-        ),
+        with("an alias of no anchor", "3:18: not valid YAML: an alias…", "deployment: {id: *canary}\n"),
+        with("a key that is a list", "3:3: not valid YAML: …", "? [a, canary]\n: c\n"),
+        with("a key that is empty", "3:1: unknown key; …", "\"\": canary\n"),
+        with("a key with terminal escapes", "3:1: unknown key; …", "\"\\e[31mcanary\": 1\n"),
+        with("a value with terminal escapes", "3:6: app: …", "app: \"\\e[31mcanary\\a\"\n"),
+        text("an image name with terminal escapes", "1:8: image: …`\\u{1b}`…", || {
+            b"image: \"acme/\\e[31mapi\"\ndatabase: off\n".to_vec()
+        }),
+        with("a key given twice", "3:1: image: …twice", "image: x\n"),
+        with("a number beyond all bounds", "3:13: app.port: …", "app: {port: 99999999999999999999999999}\n"),
+        with("a negative port", "3:13: app.port: …", "app: {port: -1}\n"),
+        with("a port in hexadecimal", "3:13: app.port: …", "app: {port: 0x1f40}\n"),
+        with("a port that is no number by IEEE 754", "3:13: app.port: …", "app: {port: .nan}\n"),
+        with("a memory of 1e999 GiB", "3:15: app.memory: …", "app: {memory: 1e999g}\n"),
         with(
             "a memory of 18446744073709551615 GiB",
             "3:15: app.memory: …",
@@ -258,28 +216,22 @@ fn yaml() -> Vec<Row> {
         ),
         with(
             "an image name with a parameter of a shell",
-            "3:39: jobs[0].image: an image name has no `$`; it has lower-case letters, digits and . _ - /",
+            "3:39: jobs[0].image: …`$`…",
             "jobs: [{name: a, command: [x], image: \"$(canary)\"}]\n",
         ),
         with(
             "a placeholder without an end",
-            "3:18: deployment.id: a `${` that begins none of ${instance.id}, ${instance.region} and ${instance.tag.NAME}; write a literal one as `$${`",
+            "3:18: deployment.id: …`$${`",
             "deployment: {id: \"${instance.tag.canary\"}\n",
         ),
-        with(
-            "a text block that never ends",
-            "5:5: deployment.id: expected 1 to 64 printable characters",
-            "deployment:\n  id: |\n    canary\n",
-        ),
-        with("an open quote", "3:18: not valid YAML: unclosed quote", "deployment: {id: \"canary\n"),
-        with("an open bracket", "3:…: not valid YAML: unclosed bracket '{'", "deployment: {id: canary\n"),
+        with("a text block that never ends", "5:5: deployment.id: …", "deployment:\n  id: |\n    canary\n"),
+        with("an open quote", "3:18: not valid YAML: …", "deployment: {id: \"canary\n"),
+        with("an open bracket", "3:…: not valid YAML: …", "deployment: {id: canary\n"),
         text("JSON", "accepted", || br#"{"image": "ghcr.io/acme/api:1", "database": "off"}"#.to_vec()),
-        text("a page of HTML", "1:1: …", || b"<html><body>canary</body></html>\n".to_vec()),
-        text(
-            "a template that was not filled in",
-            "1:9: not valid YAML: expected a key with its value",
-            || b"image: {{ image }}\ndatabase: off\n".to_vec(),
-        ),
+        text("a page of HTML", "1:1: expected a map…", || b"<html><body>canary</body></html>\n".to_vec()),
+        text("a template that was not filled in", "1:9: not valid YAML: …", || {
+            b"image: {{ image }}\ndatabase: off\n".to_vec()
+        }),
     ]
 }
 
@@ -293,7 +245,7 @@ fn no_files() -> Vec<Row> {
         place("a named pipe that nobody writes to", "cannot be read: not a regular file", |path| {
             assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
         }),
-        place("a socket", "cannot be read: …", |path| {
+        place("a socket", "cannot be read: …(os error 6)", |path| {
             // The socket stays when its listener goes.
             std::os::unix::net::UnixListener::bind(path).unwrap();
         }),
@@ -301,16 +253,10 @@ fn no_files() -> Vec<Row> {
             symlink("/dev/zero", path).unwrap()
         }),
         place("a link to a terminal", "cannot be read: …", |path| symlink("/dev/tty", path).unwrap()),
-        place(
-            "a link to itself",
-            "cannot be read: Too many levels of symbolic links (os error 40)",
-            |path| symlink(path, path).unwrap(),
-        ),
+        place("a link to itself", "cannot be read: …(os error 40)", |path| symlink(path, path).unwrap()),
         place("a link to nothing", "no such file", |path| symlink("nowhere", path).unwrap()),
-        place(
-            "a link to a file of endless length in /proc",
-            "1:1: expected a map, found a single value",
-            |path| symlink("/proc/self/maps", path).unwrap(),
-        ),
+        place("a link to a file of endless length in /proc", "1:1: expected a map…", |path| {
+            symlink("/proc/self/maps", path).unwrap()
+        }),
     ]
 }

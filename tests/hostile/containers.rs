@@ -82,13 +82,13 @@ fn outputs() -> Vec<Row> {
     };
     vec![
         logs("frames in single bytes", "2 lines, the last: world", move || stream_of(pieces(two(), 1))),
-        logs("a frame whose header says 4 GiB", "1 lines, the last: …", || {
+        logs("a frame whose header says 4 GiB", "1 lines, the last: abc", || {
             raw([&[1, 0, 0, 0, 255, 255, 255, 255], &b"abc\n"[..]].concat())
         }),
         logs("frames without content", "1 lines, the last: x", || {
             raw([frame(1, b"").repeat(10_000), frame(1, b"x")].concat())
         }),
-        logs("a frame cut inside its header", "3 lines, the last: …", move || {
+        logs("a frame cut inside its header", "3 lines, the last: world", move || {
             raw([two(), vec![1, 0, 0]].concat())
         }),
         logs("a frame of an unknown output", "1 lines, the last:  xy", || {
@@ -122,11 +122,9 @@ fn outputs() -> Vec<Row> {
         logs("marks that turn the direction of writing", "1 lines, the last: ab", || {
             raw(frame(1, "a\u{202e}\u{2066}b\n".as_bytes()))
         }),
-        logs(
-            "a refusal in place of the output",
-            "`docker_failed`: could not read container logs: no such object",
-            || refusal(404, "no such object"),
-        ),
+        logs("a refusal in place of the output", "`docker_failed`: no such object", || {
+            refusal(404, "no such object")
+        }),
     ]
 }
 
@@ -214,7 +212,7 @@ fn answers() -> Vec<Row> {
     const LIST: &str = "/containers/json";
     const ONE: &str = "/containers/c1/json";
     const WAIT: &str = "/containers/c1/wait";
-    const FAILED: &str = "`docker_failed`: could not …";
+    const FAILED: &str = "`docker_failed`";
     vec![
         answer("a list that is a map", FAILED, LIST, || document(&json!({}))),
         answer("a list of numbers", FAILED, LIST, || document(&json!([1, 2]))),
@@ -235,32 +233,17 @@ fn answers() -> Vec<Row> {
             document(&json!({"State": {"ExitCode": i64::MAX, "Status": "exited"}, "RestartCount": -1}))
         }),
         answer("a container that is a page of HTML", FAILED, ONE, || lines("<html>")),
-        answer(
-            "an end that is null",
-            "`docker_unavailable`: the Docker Engine does not answer: could not wait for the container: bytes remaining on stream",
-            WAIT,
-            || lines("null\n"),
-        ),
+        answer("an end that is null", "`docker_unavailable`", WAIT, || lines("null\n")),
         answer("an end that is garbage", FAILED, WAIT, || lines("garbage\n")),
-        answer(
-            "an end that does not come",
-            "`docker_unavailable`: the Docker Engine does not answer: the connection ended while waiting",
-            WAIT,
-            || lines(""),
-        ),
+        answer("an end that does not come", "`docker_unavailable`: ended while waiting", WAIT, || lines("")),
         answer("an end whose code is a text", FAILED, WAIT, || lines("{\"StatusCode\":\"3\"}\n")),
         answer("an end of a container that nobody knows", "ended with 0", WAIT, || {
             lines("{\"StatusCode\":3}\n")
         }),
-        answer("a refusal of 10 MB", "`docker_failed`: could not list containers: no no …", LIST, || {
-            refusal(500, &"no ".repeat(3_000_000))
-        })
-        .within(128),
-        answer(
-            "a refusal with terminal escapes",
-            "`docker_failed`: could not list containers: …red",
-            LIST,
-            || refusal(500, "\u{1b}[31mred"),
-        ),
+        answer("a refusal of 10 MB", "`docker_failed`", LIST, || refusal(500, &"no ".repeat(3_000_000)))
+            .within(128),
+        answer("a refusal with terminal escapes", "`docker_failed`: red", LIST, || {
+            refusal(500, "\u{1b}[31mred")
+        }),
     ]
 }

@@ -109,9 +109,8 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-const NOT_ONE: &str = "`imds_unreachable`: the metadata service gives no usable answer to latest/dynamic/instance-identity/document: not an identity document";
-const CONTROL: &str =
-    "`imds_unreachable`: the metadata service gives no usable answer to …: it has control characters";
+const NOT_ONE: &str = "`imds_unreachable`: not an identity document";
+const CONTROL: &str = "`imds_unreachable`: control characters";
 
 fn documents() -> Vec<Row> {
     vec![
@@ -132,7 +131,7 @@ fn documents() -> Vec<Row> {
         ),
         identity(
             "an empty id",
-            "`imds_unreachable`: …/document: empty",
+            "`imds_unreachable`: /document: empty",
             r#"{"instanceId":"","region":"eu-1"}"#,
         ),
         identity(
@@ -153,27 +152,21 @@ fn documents() -> Vec<Row> {
             "i-1 in eu-1",
             r#"{"instanceId":"i-1","region":"eu-1","kernelId":[{"a":1e999}],"version":{}}"#,
         ),
-        answer(
-            "100,000 open brackets",
-            "`imds_unreachable`: …/document: larger than 64 KiB",
-            IDENTITY,
-            || "[".repeat(100_000).into_bytes(),
-        ),
+        answer("100,000 open brackets", "`imds_unreachable`: larger than 64 KiB", IDENTITY, || {
+            "[".repeat(100_000).into_bytes()
+        }),
         answer("60,000 open brackets", NOT_ONE, IDENTITY, || {
             format!("{{\"x\":{}", "[".repeat(60_000)).into_bytes()
         }),
-        answer("bytes that are not UTF-8", "`imds_unreachable`: …/document: not UTF-8", IDENTITY, || {
+        answer("bytes that are not UTF-8", "`imds_unreachable`: /document: not UTF-8", IDENTITY, || {
             vec![0xff, 0xfe]
         }),
-        answer(
-            "an id of 2,000 characters",
-            "`imds_unreachable`: …/document: too long for a fact",
-            IDENTITY,
-            || format!(r#"{{"instanceId":"{}","region":"eu-1"}}"#, "i".repeat(2000)).into_bytes(),
-        ),
+        answer("an id of 2,000 characters", "`imds_unreachable`: /document: too long", IDENTITY, || {
+            format!(r#"{{"instanceId":"{}","region":"eu-1"}}"#, "i".repeat(2000)).into_bytes()
+        }),
         answer(
             "a document of 64 KiB and one byte",
-            "`imds_unreachable`: …/document: larger than 64 KiB",
+            "`imds_unreachable`: larger than 64 KiB",
             IDENTITY,
             || vec![b' '; 64 * 1024 + 1],
         ),
@@ -184,7 +177,7 @@ fn documents() -> Vec<Row> {
 }
 
 fn facts() -> Vec<Row> {
-    const NO_IP: &str = "`imds_unreachable`: the metadata service gives no usable answer to latest/meta-data/public-ipv4: not an IPv4 address";
+    const NO_IP: &str = "`imds_unreachable`: public-ipv4…not an IPv4 address";
     vec![
         text("a public address that is a page", NO_IP, PUBLIC_IP, "<html>"),
         text("a public address of IPv6", NO_IP, PUBLIC_IP, "2001:db8::1"),
@@ -200,55 +193,40 @@ fn facts() -> Vec<Row> {
         text("a tag with terminal escapes", CONTROL, TAG, "\u{1b}[31mred"),
         text("a tag of two lines", CONTROL, TAG, "two\nlines"),
         text("a tag with a NUL", CONTROL, TAG, "a\0b"),
-        text("an empty tag", "`imds_unreachable`: …/tags/instance/Name: empty", TAG, ""),
-        answer(
-            "a tag of 2,000 characters",
-            "`imds_unreachable`: …/tags/instance/Name: too long for a fact",
-            TAG,
-            || vec![b'x'; 2000],
-        ),
-        answer(
-            "a tag that is not UTF-8",
-            "`imds_unreachable`: …/tags/instance/Name: not UTF-8",
-            TAG,
-            || vec![b'a', 0xc3],
-        ),
+        text("an empty tag", "`imds_unreachable`: /tags/instance/Name: empty", TAG, ""),
+        answer("a tag of 2,000 characters", "`imds_unreachable`: /tags/instance/Name: too long", TAG, || {
+            vec![b'x'; 2000]
+        }),
+        answer("a tag that is not UTF-8", "`imds_unreachable`: /tags/instance/Name: not UTF-8", TAG, || {
+            vec![b'a', 0xc3]
+        }),
     ]
 }
 
 fn streams() -> Vec<Row> {
     let stream = |input, becomes, body: fn() -> Body| row(KIND, input, becomes, move || streaming(body));
     vec![
-        stream("100 MB of spaces", "`imds_unreachable`: …/document: larger than 64 KiB", || {
+        stream("100 MB of spaces", "`imds_unreachable`: larger than 64 KiB", || {
             let piece = Bytes::from(vec![b' '; 1 << 20]);
             Body::from_stream(stream::iter(std::iter::repeat_n(piece, 100)).map(Ok::<_, std::io::Error>))
         })
         .within(64),
-        stream(
-            "a byte each 200 ms, for ever",
-            "`imds_unreachable`: the metadata service does not answer: timed out waiting for the answer",
-            || {
-                let drip = stream::unfold((), async |()| {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
-                });
-                Body::from_stream(drip)
-            },
-        ),
-        stream(
-            "an answer that breaks off",
-            "`imds_unreachable`: the metadata service does not answer: …",
-            || {
-                let pieces =
-                    [Ok(Bytes::from_static(b"{\"instanceId\":")), Err(std::io::Error::other("cut off"))];
-                Body::from_stream(stream::iter(pieces))
-            },
-        ),
+        stream("a byte each 200 ms, for ever", "`imds_unreachable`: timed out", || {
+            let drip = stream::unfold((), async |()| {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+            });
+            Body::from_stream(drip)
+        }),
+        stream("an answer that breaks off", "`imds_unreachable`: does not answer", || {
+            let pieces = [Ok(Bytes::from_static(b"{\"instanceId\":")), Err(std::io::Error::other("cut off"))];
+            Body::from_stream(stream::iter(pieces))
+        }),
     ]
 }
 
 fn roles() -> Vec<Row> {
-    const NONE: &str = "`aws_credentials`: …";
+    const NONE: &str = "`aws_credentials`";
     let good = || {
         String::from(
             r#"{"Code":"Success","AccessKeyId":"ASIAROLEOFTHEINSTANCE","SecretAccessKey":"k","Token":"t","Expiration":"2099-01-01T00:00:00Z"}"#,
@@ -266,7 +244,7 @@ fn roles() -> Vec<Row> {
         role("credentials of 60,000 open brackets", NONE, b"preview-role", || "[".repeat(60_000)),
         role(
             "credentials with a line break in the key",
-            "`aws_credentials`: ssm:GetParameters: no valid credentials: the role's keys hold control characters",
+            "`aws_credentials`: control characters",
             b"preview-role",
             move || good().replace("ASIAROLE", "ASIA\\r\\nX: ROLE"),
         ),

@@ -55,7 +55,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn answers() -> Vec<Row> {
-    const UNREADABLE: &str = "`parameters_unreachable`: …";
+    const UNREADABLE: &str = "`parameters_unreachable`";
     vec![
         answer("garbage", UNREADABLE, || "garbage".into()),
         answer("a page of HTML", UNREADABLE, || "<html>Welcome</html>".into()),
@@ -142,18 +142,14 @@ fn values() -> Vec<Row> {
             "deployed as xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…",
             &[b'x'; 1000],
         ),
-        tag("a tag with terminal escapes", "`config_invalid`: …", b"\x1b[31mred"),
-        tag("a tag of two lines", "`config_invalid`: …", b"two\nlines"),
-        tag("an empty tag", "`config_invalid`: …", b""),
+        tag("a tag with terminal escapes", "`config_invalid`", b"\x1b[31mred"),
+        tag("a tag of two lines", "`config_invalid`", b"two\nlines"),
+        tag("an empty tag", "`config_invalid`", b""),
         value("a value with double braces", PLAIN, || "{{ssm:/x}}".into()),
         value("a value with terminal escapes", PLAIN, || "\u{1b}[31mred\u{7}".into()),
         value("a value of three lines", PLAIN, || "one\ntwo\r\nthree\n".into()),
         value("a value of 200 KB", "deployed as pr-42", || "x".repeat(200_000)),
-        value(
-            "a value with a NUL",
-            "`config_invalid`: app.env.VALUE: the value holds a NUL byte, which no environment variable and no login can",
-            || "secret\0value".into(),
-        ),
+        value("a value with a NUL", "`config_invalid`: app.env.VALUE…NUL", || "secret\0value".into()),
         value("an empty value", PLAIN, String::new),
         value("a value of one space", PLAIN, || " ".into()),
     ]

@@ -102,16 +102,17 @@ fn built(limit: Duration, answer: impl Fn() -> Answer + Send + 'static) -> Strin
     });
     let outcome = match outcome {
         Ok(Ok(_)) => "built".to_owned(),
-        Ok(Err(error)) => words(&error),
+        Ok(Err(error)) => ended(&error),
         Err(_) => "goes on until the deadline of the build".to_owned(),
     };
-    if told.0 > 0 { format!("{outcome} (lines told)") } else { outcome }
+    format!("{outcome} ({} told)", if told.0 > 0 { "lines" } else { "nothing" })
 }
 
-fn words(error: &BuildError) -> String {
-    let text = error.to_string();
+/// The error's name and its words.
+fn ended(error: &BuildError) -> String {
+    let (name, text) = (format!("{error:?}"), error.to_string());
     assert!(text.len() < 8 * 1024, "{} bytes", text.len());
-    text
+    format!("`{}`: {text}", name.split(['(', ' ']).next().unwrap_or_default())
 }
 
 fn building(
@@ -157,8 +158,8 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn pulls() -> Vec<Row> {
-    const UNREADABLE: &str = "`pull_failed`: the engine's answer could not be read: …";
-    const BROKE_OFF: &str = "`pull_failed`: the pull of ghcr.io/acme/api:1 broke off";
+    const UNREADABLE: &str = "`pull_failed`: could not be read";
+    const BROKE_OFF: &str = "`pull_failed`: broke off";
     const PULLED: &str = "pulled as sha256:2";
     vec![
         pull("a line of garbage", UNREADABLE, || bytes(b"garbage\n")),
@@ -174,7 +175,7 @@ fn pulls() -> Vec<Row> {
         pull("keys given twice", UNREADABLE, || bytes(b"{\"status\":\"a\",\"status\":\"b\"}\n")),
         pull("100,000 open brackets", UNREADABLE, || lines(&format!("{}\n", "[".repeat(100_000)))),
         pull("100,000 open maps", BROKE_OFF, || lines(&format!("{}\n", "{\"a\":".repeat(100_000)))),
-        pull("a line of 10 MB", "`registry_denied`: denied denied …", || {
+        pull("a line of 10 MB", "`registry_denied`", || {
             lines(&json!({"errorDetail": {"message": "denied ".repeat(10_000_000 / 7)}}).to_string())
         })
         .within(128),
@@ -187,15 +188,15 @@ fn pulls() -> Vec<Row> {
         pull("an error with terminal escapes", "`pull_failed`: red", || {
             lines("{\"errorDetail\":{\"message\":\"\\u001b[31mred\\u0007\"}}\r\n")
         }),
-        pull("an error that is empty", "`pull_failed`: ", || lines("{\"errorDetail\":{\"message\":\"\"}}\r\n")),
+        pull("an error that is empty", "`pull_failed`", || lines("{\"errorDetail\":{\"message\":\"\"}}\r\n")),
         pull("no line break at the end", PULLED, || lines(END.trim_end())),
         pull("single bytes", PULLED, || stream_of(pieces(END, 1))),
         pull("two documents in a line", UNREADABLE, || lines("{\"status\":\"a\"}{\"status\":\"b\"}\n")),
         pull("a document over two lines", PULLED, || lines(&END.replacen("\":\"D", "\":\n\"D", 1))),
-        pull("empty lines between", "`pull_failed`: the pull of ghcr.io/acme/api:1 broke off", || lines(&END.replace("\r\n", "\r\n\r\n\r\n"))),
+        pull("empty lines between", "`pull_failed`: broke off", || lines(&END.replace("\r\n", "\r\n\r\n\r\n"))),
         pull("nothing at all", BROKE_OFF, || lines("")),
         pull("an early end", BROKE_OFF, || lines("{\"status\":\"Pulling from acme/api\"}\r\n")),
-        pull("a connection that breaks inside a line", "`docker_unavailable`: …", || cut_off("{\"status\":\"Pul")),
+        pull("a connection that breaks inside a line", "`docker_unavailable`", || cut_off("{\"status\":\"Pul")),
         pull("progress that runs backwards and below zero", PULLED, || {
             let line = |n: i64| format!("{{\"status\":\"Downloading\",\"id\":\"a\",\"progressDetail\":{{\"current\":{n},\"total\":-5}}}}\n");
             lines(&format!("{}{}{}{END}", line(9), line(-9), line(i64::MIN)))
@@ -213,14 +214,14 @@ fn pulls() -> Vec<Row> {
         })
         .within(64),
         pull("a digest that is none", "pulled as ../../etc/passwd", || lines(&END.replace("sha256:2", "../../etc/passwd"))),
-        pull("a refusal of 10 MB", "`registry_denied`: denied denied …", || refusal(500, &"denied ".repeat(10_000_000 / 7))).within(128),
+        pull("a refusal of 10 MB", "`registry_denied`", || refusal(500, &"denied ".repeat(10_000_000 / 7))).within(128),
         pull("a refusal in HTML", "`pull_failed`: <html>", || refusal(500, "<html>")),
     ]
 }
 
 fn builds() -> Vec<Row> {
-    const BROKEN: &str = "the Docker Engine broke off the build: …";
-    const INCOMPLETE: &str = "the build ended without an image";
+    const BROKEN: &str = "`Engine`";
+    const INCOMPLETE: &str = "`Incomplete`: nothing told";
     const ENDLESS: &str = "goes on until the deadline of the build (lines told)";
     vec![
         building("a line of garbage", BROKEN, || bytes(b"garbage\n")),
@@ -239,50 +240,38 @@ fn builds() -> Vec<Row> {
         }),
         building("a message that is no protobuf", BROKEN, || lines(&trace(&[0xff; 64]))),
         building("a message cut short", BROKEN, || lines(&trace(&printed("v", b"hello\n")[..8]))),
-        building(
-            "an error in the last line",
-            "Docker could not build the image: the daemon fell over",
-            || lines("{\"errorDetail\":{\"message\":\"the daemon fell over\"}}"),
-        ),
-        building("an error of 1 MB", "the Dockerfile is wrong: dockerfile parse error …", || {
+        building("an error in the last line", "`Refused`: the daemon fell over", || {
+            lines("{\"errorDetail\":{\"message\":\"the daemon fell over\"}}")
+        }),
+        building("an error of 1 MB", "`Dockerfile`", || {
             stream_of(pieces(
                 json!({"errorDetail": {"message": "dockerfile parse error ".repeat(43_000)}}).to_string(),
                 1 << 16,
             ))
         })
         .within(128),
-        building("an error with terminal escapes", "Docker could not build the image: red", || {
+        building("an error with terminal escapes", "`Refused`: red", || {
             lines("{\"errorDetail\":{\"message\":\"\\u001b[31mred\\u0007\"}}\r\n")
         }),
-        building(
-            "a step's output of 10 MB without a line break",
-            "the build ended without an image (lines told)",
-            || {
-                let piece = Bytes::from(trace(&printed("v", &[b'x'; 1 << 16])));
-                stream_of(stream::iter(std::iter::repeat_n(piece, 160)))
-            },
-        )
+        building("a step's output of 10 MB without a line break", "`Incomplete`: lines told", || {
+            let piece = Bytes::from(trace(&printed("v", &[b'x'; 1 << 16])));
+            stream_of(stream::iter(std::iter::repeat_n(piece, 160)))
+        })
         .within(64),
-        building("a step's output in single bytes", "the build ended without an image (lines told)", || {
+        building("a step's output in single bytes", "`Incomplete`: lines told", || {
             stream_of(stream::iter(b"one\ntwo\n".map(|byte| Bytes::from(trace(&printed("v", &[byte]))))))
         }),
-        building(
-            "output that is not UTF-8 and full of terminal escapes",
-            "the build ended without an image (lines told)",
-            || lines(&trace(&printed("v", b"\xff\x1b[2J\x1b]0;title\x07\xc3\n\x00\x08\n"))),
-        ),
-        building(
-            "output of 100,000 steps that do not exist",
-            "the build ended without an image (lines told)",
-            || {
-                let steps = (0..200).map(|n| {
-                    let lines: String =
-                        (0..100).map(|m| trace(&printed(&format!("{n}-{m}"), &[b'x'; 100]))).collect();
-                    Bytes::from(lines)
-                });
-                stream_of(stream::iter(steps))
-            },
-        )
+        building("output that is not UTF-8 and full of terminal escapes", "`Incomplete`: lines told", || {
+            lines(&trace(&printed("v", b"\xff\x1b[2J\x1b]0;title\x07\xc3\n\x00\x08\n")))
+        }),
+        building("output of 100,000 steps that do not exist", "`Incomplete`: lines told", || {
+            let steps = (0..200).map(|n| {
+                let lines: String =
+                    (0..100).map(|m| trace(&printed(&format!("{n}-{m}"), &[b'x'; 100]))).collect();
+                Bytes::from(lines)
+            });
+            stream_of(stream::iter(steps))
+        })
         .within(64),
         row(BUILD, "output without end", ENDLESS, || {
             built(Duration::from_secs(3), || {
