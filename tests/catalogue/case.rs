@@ -12,6 +12,7 @@ use crate::support::peers::peers;
 use crate::support::world::Ran;
 
 /// Beyond its deadline a run only clears up: it stops what it started, and starts what served before.
+/// What that may take gets a bound of its own when the way back is inside the deadline.
 const CLEARING_UP: Duration = Duration::from_secs(45);
 
 /// Parts of the status that rows look into.
