@@ -8,9 +8,10 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
+use support::engine::docker;
 use support::gateway::Gateway;
 use support::small_engine::SmallEngine;
-use support::world::{World, docker};
+use support::world::World;
 
 /// A world whose agent reaches the engine through a gate.
 fn gated() -> (World, Gateway) {
@@ -38,8 +39,7 @@ fn notes(status: &Value) -> String {
 #[test]
 fn an_app_that_serves_on_without_the_engine_is_up_and_the_engine_is_noted() {
     let (world, mut gate) = gated();
-    let mut agent = world.start(&world.light("good", "", ""));
-    agent.wait_for_end_of_run(1);
+    let mut agent = world.serve(&world.light("good", "", ""));
     gate.close();
     let status = agent.wait_for("note of the engine", |status| notes(status).contains("Docker is gone"));
     assert!(plain(&notes(&status)), "{status}");
@@ -54,8 +54,7 @@ fn an_app_that_serves_on_without_the_engine_is_up_and_the_engine_is_noted() {
 #[test]
 fn an_app_that_ends_without_the_engine_is_down_because_of_the_engine_and_comes_back_with_it() {
     let (world, mut gate) = gated();
-    let mut agent = world.start(&world.light("good", "", ""));
-    agent.wait_for_end_of_run(1);
+    let mut agent = world.serve(&world.light("good", "", ""));
     let app = world.app_container();
     gate.close();
     docker(&["kill", &app]);
@@ -74,8 +73,7 @@ fn an_app_that_ends_without_the_engine_is_down_because_of_the_engine_and_comes_b
 #[test]
 fn an_end_told_just_before_the_engine_went_is_the_engines_doing() {
     let (world, mut gate) = gated();
-    let mut agent = world.start(&world.light("good", "", ""));
-    agent.wait_for_end_of_run(1);
+    let mut agent = world.serve(&world.light("good", "", ""));
     let app = world.app_container();
     // As an engine that is told to stop does it: first its containers, then itself.
     docker(&["stop", "-t", "2", &app]);
@@ -101,8 +99,7 @@ fn an_engine_that_comes_back_without_the_app_is_told_after_a_while() {
         "0".repeat(64),
         world.port
     );
-    let mut agent = world.start(&config);
-    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    let mut agent = world.serve(&config);
     engine.docker.stop();
     engine.end();
     agent.wait_for("service down", |status| service(status) == ("down", "docker_unavailable"));

@@ -1,6 +1,5 @@
 //! The agent's own log: structured, quiet about libraries, without secrets.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -13,13 +12,11 @@ use support::world::World;
 fn denied(world: &mut World, registry: &FakeRegistry) -> String {
     world.secret("/test/token", "canary/token+of~the?log");
     registry.allow(Access::Bearer { user: "octocat".into(), password: "other".into(), anonymous: false });
-    format!(
-        "image: {}\ndatabase: off\nmigrate: off\nreport: {{ parameter: /test/status }}\n\
-         registries:\n  {}: {{ username: octocat, password: {{ ssm: /test/token }} }}\n{}",
-        registry.image("1"),
-        registry.host(),
-        world.app("")
-    )
+    let login = format!(
+        "registries:\n  {}: {{ username: octocat, password: {{ ssm: /test/token }} }}\n",
+        registry.host()
+    );
+    world.bare(&registry.image("1"), &login)
 }
 
 /// Lines of the agent's log, each with its time.

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::page::matches;
-use crate::support::world::Ran;
 
 /// Beyond its deadline a run only clears up: it stops what it started, and starts what served before.
 const CLEARING_UP: time::Duration = time::Duration::seconds(45);

@@ -6,9 +6,11 @@ use std::thread;
 
 use crate::case::{Case, fails, ready};
 use crate::scene::{Scene, ended};
+use crate::support::agent::Ran;
+use crate::support::engine::docker;
 use crate::support::peers::peers;
 use crate::support::postgres::Postgres;
-use crate::support::world::{Ran, docker, eventually};
+use crate::support::wait::eventually;
 
 const SEAM: &str = "database";
 const REFUSED: (&str, &str) = ("database", "database_refused");
@@ -73,7 +75,7 @@ fn refusals() -> Vec<Case> {
             migrates(scene, &database)
         }),
         fails(SEAM, "no such database", MISSING, "failed in migrate: database_missing (database): migrate ended with exit code 1: FATAL: database \"no_such_database\" does not exist; nothing serves. Create the database, or correct its name in `database`.", |scene| {
-            let database = scene.database_block().replace(&scene.database, "no_such_database");
+            let database = scene.database_block().replace(&scene.database.name, "no_such_database");
             migrates(scene, &database)
         }),
         fails(SEAM, "no such role", AUTH, "failed in migrate: database_auth (database): migrate ended with exit code 1: FATAL: role \"nobody_here\" does not exist; nothing serves. Correct user and password; check pg_hba.conf for this instance's address.", |scene| on(scene, &Postgres::start(), "nobody_here", "")),

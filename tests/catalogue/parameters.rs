@@ -2,9 +2,9 @@
 
 use crate::case::{Case, fails, ready};
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::ssm::Failure;
 use crate::support::tls::Untrusted;
-use crate::support::world::Ran;
 
 const SEAM: &str = "parameters";
 const UNREACHABLE: (&str, &str) = ("network", "parameters_unreachable");

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use crate::ending::ending;
 use crate::scenario::{Scenario, Stage};
+use crate::support::events::{Event, most_at_once};
 use crate::support::kinds::Nature;
 use crate::support::ledger::{Halt, Moment, Point, Seen};
-use crate::support::world::{Event, World, most_at_once};
+use crate::support::world::World;
 
 /// Longest time of anything that is waited for: the machine may be busy with much else.
 const PATIENCE: Duration = Duration::from_secs(280);

@@ -3,7 +3,13 @@
 // Each test binary uses its own part of this, and is a crate of its own.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod agent;
+pub mod canary;
+pub mod configs;
 pub mod docker;
+pub mod documents;
+pub mod engine;
+pub mod events;
 pub mod forwarder;
 pub mod gateway;
 pub mod github;
@@ -25,4 +31,5 @@ pub mod small_engine;
 pub mod ssm;
 pub mod tls;
 pub mod variant;
+pub mod wait;
 pub mod world;
