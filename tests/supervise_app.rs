@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::engine::{docker, inspect, let_go, runs};
-use support::ledger::{Halt, Moment, Point};
+use support::ledger::{Halt, Point};
 use support::postgres::Postgres;
 use support::proxy::Proxy;
+use support::trouble::Moment;
 use support::world::World;
 
 /// Far less than the 30 s in which three probes would miss it.

@@ -10,7 +10,8 @@ use crate::ending::ending;
 use crate::scenario::{Scenario, Stage};
 use crate::support::events::{Event, most_at_once};
 use crate::support::kinds::Nature;
-use crate::support::ledger::{Halt, Moment, Point, Seen};
+use crate::support::ledger::{Halt, Point, Seen};
+use crate::support::trouble::Moment;
 use crate::support::world::World;
 
 /// Longest time of anything that is waited for: the machine may be busy with much else.
