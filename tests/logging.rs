@@ -50,6 +50,7 @@ fn libraries_are_heard_from_warnings_on_whatever_the_environment_says() {
     // Retries of the SDK are what it would speak of.
     world.ssm.fail(2, Failure::Throttled);
     let ran = world.run_once(&config);
+    assert!(!log(&ran.stderr).is_empty(), "{}", ran.stderr);
     for line in log(&ran.stderr) {
         assert!([" INFO ", " WARN ", "ERROR "].iter().any(|level| line.contains(level)), "{line}");
         assert!(!line.contains("aws_smithy") && !line.contains("hyper"), "{line}");

@@ -1,5 +1,6 @@
 //! One deployment: undisturbed, or killed at a point and begun again.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -191,8 +192,10 @@ pub fn touches_the_old_last(all: &[Event], from: usize) {
 /// The difference between two ends, by their first keys.
 #[track_caller]
 pub fn assert_same(found: &Value, expected: &Value) {
-    let keys = expected.as_object().unwrap().keys();
+    let keys: BTreeSet<&String> =
+        [found, expected].iter().flat_map(|end| end.as_object().unwrap().keys()).collect();
     let different: Vec<Value> = keys
+        .into_iter()
         .filter(|key| found[*key] != expected[*key])
         .map(|key| json!({key: {"found": found[key], "undisturbed": expected[key]}}))
         .collect();
