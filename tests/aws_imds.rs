@@ -1,6 +1,5 @@
 //! Promises of the metadata client.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;

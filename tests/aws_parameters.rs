@@ -1,6 +1,5 @@
 //! Promises of the parameter store and the ECR login.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -318,7 +317,7 @@ fn the_usual_environment_of_the_sdk_is_honoured() {
     ];
     in_process("inner_fetch_and_login_by_environment", &keys);
     let last = &scene.ssm.calls()[2..];
-    assert!(last.iter().all(|call| call.access_key == "AKIAENVIRONMENT"));
+    assert_eq!(last.iter().map(|call| call.access_key.as_str()).collect::<Vec<_>>(), ["AKIAENVIRONMENT"; 2]);
     assert_eq!(last[0].region, "ap-south-1", "the environment wins over the instance");
     assert_eq!(scene.imds.seen().len(), asked, "the role is the last resort");
 }

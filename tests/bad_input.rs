@@ -7,7 +7,8 @@ mod support;
 use std::fs;
 
 use serde_json::Value;
-use support::world::{Ran, World};
+use support::agent::{Ran, has};
+use support::world::World;
 
 /// What every configuration here begins with, and what would be fine by itself.
 const GOOD: &str = "image: ghcr.io/acme/api:1\ndatabase: off\n";
@@ -58,12 +59,6 @@ fn unresolved(world: &World, env: &str, code: &str) -> Ran {
     assert_eq!(ran.failed_with(code)["phase"], "resolve");
     untouched(world);
     ran
-}
-
-#[track_caller]
-fn message_has(ran: &Ran, words: &str) {
-    let message = ran.status["fault"]["message"].as_str().unwrap();
-    assert!(message.contains(words), "{message}");
 }
 
 #[test]
@@ -142,8 +137,7 @@ fn an_upper_case_image_is_folded() {
     let checked =
         world.command(&["check", "--config", world.config_path().to_str().unwrap()]).output().unwrap();
     assert!(String::from_utf8(checked.stdout).unwrap().contains("/acme/tasks-api:good"));
-    let ran = world.run_once(&config);
-    ran.is_ready();
+    let ran = world.run_once(&config).ready();
     assert!(ran.status["image"]["requested"].as_str().unwrap().ends_with("/acme/tasks-api:good"));
 }
 
@@ -159,7 +153,7 @@ fn a_file_that_is_not_there_is_refused() {
 #[test]
 fn a_missing_parameter_fails_before_anything_is_touched() {
     let ran = unresolved(&World::new(), "{ ssm: /test/none }", "parameter_missing");
-    message_has(&ran, "app.env.EXTRA: there is no parameter /test/none");
+    has(&ran.status["fault"]["message"], "app.env.EXTRA: there is no parameter /test/none");
 }
 
 #[test]
@@ -169,8 +163,8 @@ fn a_denied_parameter_is_named_and_does_not_hide_the_others() {
     world.ssm.deny("/test/denied");
     let env = "{ ssm: /test/denied }\n    OTHER: { ssm: /test/none }";
     let ran = unresolved(&world, env, "parameter_denied");
-    message_has(&ran, "/test/denied");
-    message_has(&ran, "app.env.OTHER: there is no parameter /test/none");
+    has(&ran.status["fault"]["message"], "/test/denied");
+    has(&ran.status["fault"]["message"], "app.env.OTHER: there is no parameter /test/none");
     assert_eq!(ran.status["fault"]["class"], "iam");
 }
 
@@ -178,9 +172,9 @@ fn a_denied_parameter_is_named_and_does_not_hide_the_others() {
 fn a_missing_credential_file_fails_before_anything_is_touched() {
     let world = World::new();
     let ran = unresolved(&world, "{ file: /no/such/secret }", "credential_missing");
-    message_has(&ran, "app.env.EXTRA: /no/such/secret: No such file");
+    has(&ran.status["fault"]["message"], "app.env.EXTRA: /no/such/secret: No such file");
     let ran = unresolved(&world, "{ credential: token }", "credential_missing");
-    message_has(&ran, "token");
+    has(&ran.status["fault"]["message"], "token");
 }
 
 #[test]
@@ -188,7 +182,7 @@ fn a_secret_without_the_field_fails_before_anything_is_touched() {
     let world = World::new();
     world.ssm.set_secret("prod/api", r#"{"user": "app"}"#);
     let ran = unresolved(&world, "{ secretsmanager: prod/api, key: password }", "secret_field_missing");
-    message_has(&ran, "has no field password");
+    has(&ran.status["fault"]["message"], "has no field password");
 }
 
 #[test]

@@ -1,38 +1,34 @@
 //! Images are built by the real engine with BuildKit, and a build that fails says why.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "support/github.rs"]
-mod github;
-#[allow(dead_code, unreachable_pub)]
-#[path = "support/peers.rs"]
-mod peers;
+mod support;
 
 use std::collections::HashMap;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use github::{GitHub, Tarball};
-use peers::peers;
 use preview_agent::docker::build::{BuildError, BuildRequest, BuiltImage, build};
 use preview_agent::docker::pull::Credentials;
 use preview_agent::github::{Limits, Request, fetch};
 use preview_agent::redact::Redactor;
 use secrecy::SecretString;
+use support::docker::{Answer, FakeDocker};
+use support::engine::docker_try;
+use support::github::{self, GitHub, Tarball};
+use support::peers::peers;
+use support::wait::{block_on, eventually};
 
 /// As the command line builds; a failure ends the test long before.
 const STALL: Duration = Duration::from_secs(60);
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 fn engine() -> Docker {
     // A second installation is refused and harmless: the first stays.
@@ -49,13 +45,13 @@ impl Tag {
     }
 
     fn exists(&self) -> bool {
-        Command::new("docker").args(["image", "inspect", &self.0]).output().unwrap().status.success()
+        docker_try(&["image", "inspect", &self.0]).is_ok()
     }
 }
 
 impl Drop for Tag {
     fn drop(&mut self) {
-        drop(Command::new("docker").args(["image", "rm", "--force", &self.0]).output());
+        docker_try(&["image", "rm", "--force", &self.0]).ok();
     }
 }
 
@@ -354,14 +350,6 @@ fn runs(argument: &str) -> bool {
     })
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn a_silent_step_stalls_and_is_ended() {
     let tag = Tag::new();
@@ -371,7 +359,7 @@ fn a_silent_step_stalls_and_is_ended() {
     let (result, lines) = run(BuildRequest { stall, ..request(context.stream(), &tag) });
     assert!(matches!(result, Err(BuildError::Stalled { .. })), "{result:?}");
     assert!(lines.iter().any(|line| line.contains(&seconds)), "it never came to the step: {lines:#?}");
-    until("the step lives on", || !runs(&seconds));
+    eventually("the end of the step", || !runs(&seconds));
 }
 
 #[test]
@@ -392,9 +380,9 @@ fn a_dropped_build_is_ended_and_leaves_no_image() {
             result = building => panic!("{result:?}"),
             begun = seen.recv() => assert!(begun.is_some()),
         }
-        until("the step never ran", || runs(&seconds));
+        eventually("a step that runs", || runs(&seconds));
     });
-    until("the step lives on", || !runs(&seconds));
+    eventually("the end of the step", || !runs(&seconds));
     assert!(!tag.exists());
 }
 
@@ -406,7 +394,8 @@ fn builds_leave_no_connection_behind() {
         let mut alone = Command::new(std::env::current_exe().unwrap());
         alone.args(["--exact", "builds_leave_no_connection_behind"]).env(ALONE, "1");
         let output = alone.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
         return;
     }
     let docker = engine();
@@ -442,42 +431,14 @@ async fn settles_at(open: &mut Option<usize>) {
     }
 }
 
-/// An engine that answers a build with these lines and knows no image.
-fn pretended(folder: &Path, status: &'static str, lines: &'static str) -> Docker {
+/// What comes of a build that an engine answers with this status and these lines; it knows no image.
+fn pretend(status: u16, lines: &'static str) -> BuildError {
     drop(rustls::crypto::ring::default_provider().install_default());
-    let socket = folder.join("docker.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            std::thread::spawn(move || {
-                let mut head = Vec::new();
-                let mut byte = [0];
-                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
-                    head.push(byte[0]);
-                }
-                let answer = if head.starts_with(b"POST /build?") {
-                    // Its body ends in a chunk of no length.
-                    let mut body = Vec::new();
-                    while !body.ends_with(b"0\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
-                        body.push(byte[0]);
-                    }
-                    format!(
-                        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{lines}"
-                    )
-                } else {
-                    "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_owned()
-                };
-                drop(stream.write_all(answer.as_bytes()));
-            });
-        }
+    let status = StatusCode::from_u16(status).unwrap();
+    let fake = FakeDocker::start(move |_, path| {
+        path.starts_with("/build?").then(|| Answer::Response((status, lines).into_response()))
     });
-    Docker::connect_with_unix(socket.to_str().unwrap(), 60, API_DEFAULT_VERSION).unwrap()
-}
-
-fn pretend(status: &'static str, lines: &'static str) -> BuildError {
-    let folder = tempfile::tempdir().unwrap();
-    let docker = pretended(folder.path(), status, lines);
+    let docker = Docker::connect_with_unix(fake.socket().to_str().unwrap(), 60, API_DEFAULT_VERSION).unwrap();
     let tag = Tag::new();
     block_on(build(&docker, request(Context::new("FROM scratch").stream(), &tag), |_| {})).unwrap_err()
 }
@@ -485,7 +446,7 @@ fn pretend(status: &'static str, lines: &'static str) -> BuildError {
 #[test]
 fn a_stream_that_just_ends_is_no_success() {
     for lines in ["", "{\"id\":\"moby.image.id\",\"aux\":{\"ID\":\"sha256:0\"}}\r\n"] {
-        let error = pretend("200 OK", lines);
+        let error = pretend(200, lines);
         assert!(matches!(error, BuildError::Incomplete), "{error:?}");
     }
 }
@@ -493,20 +454,20 @@ fn a_stream_that_just_ends_is_no_success() {
 #[test]
 fn a_full_disk_and_a_missing_buildkit_are_told_apart() {
     let error = pretend(
-        "200 OK",
+        200,
         "{\"errorDetail\":{\"message\":\"failed to copy files: write /x: no space left on device\"},\"error\":\"x\"}\r\n",
     );
     assert!(matches!(error, BuildError::DiskFull(_)), "{error:?}");
-    let error = pretend("400 Bad Request", "{\"message\":\"buildkit is not enabled on this daemon\"}");
+    let error = pretend(400, "{\"message\":\"buildkit is not enabled on this daemon\"}");
     assert!(matches!(error, BuildError::NoBuildKit(_)), "{error:?}");
-    let error = pretend("500 Internal Server Error", "{\"message\":\"something else\"}");
+    let error = pretend(500, "{\"message\":\"something else\"}");
     assert!(matches!(error, BuildError::Refused(_)), "{error:?}");
 }
 
 #[test]
 fn a_session_that_buildkit_has_lost_is_not_the_bases_fault() {
     let error = pretend(
-        "200 OK",
+        200,
         "{\"errorDetail\":{\"message\":\"failed to solve with frontend dockerfile.v0: failed to create LLB definition: no active session for 1f: context deadline exceeded\"},\"error\":\"x\"}\r\n",
     );
     assert!(matches!(&error, BuildError::Engine(words) if words.contains("no active session")), "{error:?}");

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, Uri};
+use support::agent::{Ran, has};
+use support::configs::SERVER;
+use support::engine::docker;
 use support::github::{Answer, COMMIT, GitHub, Tarball};
 use support::peers::{Peers, peers};
 use support::server::Server;
-use support::world::{Ran, World, docker};
-
-const SERVER: &str = include_str!("support/server.py");
+use support::world::World;
 
 /// What the builds end with; the cache mount needs BuildKit.
 const DOCKERFILE: &str = "\
@@ -61,17 +62,11 @@ fn run(world: &World, github: &GitHub) -> Ran {
     world.run_once(&config(world, &absent(), github, COMMIT))
 }
 
-#[track_caller]
-fn has(text: &serde_json::Value, words: &str) {
-    assert!(text.as_str().is_some_and(|text| text.contains(words)), "{text}: no {words}");
-}
-
 #[test]
 fn an_image_that_the_registry_lacks_is_built_from_the_commit() {
     let world = World::new();
     let github = GitHub::serving(archive());
-    let ran = run(&world, &github);
-    ran.is_ready();
+    let ran = run(&world, &github).ready();
     let image = &ran.status["image"];
     assert_eq!((&image["source"], &image["commit"]), (&"built".into(), &COMMIT.into()));
     has(&image["why_built"], "image_not_found");
@@ -85,8 +80,7 @@ fn a_second_run_of_the_same_commit_neither_downloads_nor_builds() {
     let github = GitHub::serving(archive());
     run(&world, &github).is_ready();
     let (app, asked) = (world.containers("app"), github.api.requests().len());
-    let ran = run(&world, &github);
-    ran.is_ready();
+    let ran = run(&world, &github).ready();
     assert_eq!((github.api.requests().len(), world.containers("app")), (asked, app));
     assert_eq!((&ran.status["image"]["source"], ran.phase("start")), (&"built".into(), "kept"));
     assert_eq!(ran.status["image"]["commit"], COMMIT);
@@ -103,8 +97,7 @@ fn a_branch_is_asked_for_again_and_built_anew_only_where_it_moved() {
     let app = world.containers("app");
     world.run_once(&config).is_ready();
     assert_eq!(world.containers("app"), app);
-    let ran = world.run_once(&config);
-    ran.is_ready();
+    let ran = world.run_once(&config).ready();
     assert_eq!(ran.status["image"]["commit"], moved);
     assert_ne!(world.containers("app"), app);
 }
@@ -113,8 +106,7 @@ fn a_branch_is_asked_for_again_and_built_anew_only_where_it_moved() {
 fn an_archive_that_does_not_tell_its_commit_is_built_all_the_same() {
     let world = World::new();
     let github = GitHub::serving(service(Tarball::bare().folder(""), DOCKERFILE).gz());
-    let ran = world.run_once(&config(&world, &absent(), &github, "main"));
-    ran.is_ready();
+    let ran = world.run_once(&config(&world, &absent(), &github, "main")).ready();
     assert_eq!((&ran.status["image"]["source"], ran.status["image"].get("commit")), (&"built".into(), None));
 }
 
@@ -140,8 +132,7 @@ fn denied_credentials_are_tried_once_anonymously_before_the_build() {
         "registries:\n",
         &format!("registries:\n  \"{host}\": {{ username: octocat, password: wrong-password }}\n"),
     );
-    let ran = world.run_once(&config);
-    ran.is_ready();
+    let ran = world.run_once(&config).ready();
     assert_eq!(ran.status["image"]["source"], "built");
     has(&ran.status["image"]["why_built"], "registry_denied");
     let seen = seen.lock().unwrap();

@@ -2,12 +2,7 @@
 //! what came of it looked at. The peer reads less of an instance than AWS does,
 //! so what the launch says is looked at in the launch template.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed unwrap is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
@@ -21,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use preview_agent::aws::iam_policy::{Place, instance_policy};
 use preview_agent::config;
 use serde_json::{Value, json};
-use support::peers::peers;
+use support::peers::{aws, peers};
 
 const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "123456789012";
@@ -31,19 +26,8 @@ fn template() -> PathBuf {
 }
 
 /// What the `aws` client answers.
-fn aws(args: &[&str]) -> Value {
-    let output = Command::new(&peers().aws)
-        .args(args)
-        .args(["--endpoint-url", &peers().ssm_endpoint, "--region", REGION, "--output", "json"])
-        .env_clear()
-        .envs([
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_CONFIG_FILE", "/dev/null"),
-        ])
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .output()
-        .unwrap();
+fn answer(args: &[&str]) -> Value {
+    let output = aws(args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
 }
@@ -64,19 +48,10 @@ impl Stack {
             .collect();
         let given = json!(given).to_string();
         let mut stack = Self { name, resources: BTreeMap::new() };
-        aws(&[
-            "cloudformation",
-            "create-stack",
-            "--stack-name",
-            &stack.name,
-            "--template-body",
-            &body,
-            "--capabilities",
-            "CAPABILITY_IAM",
-            "--parameters",
-            &given,
-        ]);
-        let made = aws(&["cloudformation", "describe-stack-resources", "--stack-name", &stack.name]);
+        let create =
+            ["cloudformation", "create-stack", "--stack-name", &stack.name, "--template-body", &body];
+        answer(&[create.as_slice(), &["--capabilities", "CAPABILITY_IAM", "--parameters", &given]].concat());
+        let made = answer(&["cloudformation", "describe-stack-resources", "--stack-name", &stack.name]);
         for resource in made["StackResources"].as_array().unwrap() {
             let text = |key: &str| resource[key].as_str().unwrap_or_default().to_owned();
             stack.resources.insert(text("LogicalResourceId"), text("PhysicalResourceId"));
@@ -88,7 +63,8 @@ impl Stack {
     /// `AWS::NoValue` takes away.
     fn policy(&self) -> Value {
         let role = &self.resources["Role"];
-        let stored = aws(&["iam", "get-role-policy", "--role-name", role, "--policy-name", "preview-agent"]);
+        let stored =
+            answer(&["iam", "get-role-policy", "--role-name", role, "--policy-name", "preview-agent"]);
         let convert = "import ast, json, sys; print(json.dumps(ast.literal_eval(sys.argv[1])))";
         let stored = stored["PolicyDocument"].as_str().unwrap().to_owned();
         let output = Command::new(&peers().python).args(["-c", convert, &stored]).output().unwrap();
@@ -100,19 +76,13 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        let peers = peers();
-        Command::new(&peers.aws)
-            .args(["cloudformation", "delete-stack", "--stack-name", &self.name])
-            .args(["--endpoint-url", &peers.ssm_endpoint, "--region", REGION])
-            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
-            .output()
-            .ok();
+        aws(&["cloudformation", "delete-stack", "--stack-name", &self.name]).output().ok();
     }
 }
 
 /// A VPC's id and that of one of its subnets.
 fn network() -> (String, String) {
-    let subnets = aws(&["ec2", "describe-subnets", "--filters", "Name=default-for-az,Values=true"]);
+    let subnets = answer(&["ec2", "describe-subnets", "--filters", "Name=default-for-az,Values=true"]);
     let text = |key: &str| subnets["Subnets"][0][key].as_str().unwrap().to_owned();
     (text("VpcId"), text("SubnetId"))
 }
@@ -176,7 +146,7 @@ fn a_stack_is_one_locked_down_instance_with_its_user_data_byte_for_byte() {
         ("UserData", &parameter),
     ]);
 
-    let launch = &aws(&[
+    let launch = &answer(&[
         "ec2",
         "describe-launch-template-versions",
         "--launch-template-id",
@@ -198,14 +168,14 @@ fn a_stack_is_one_locked_down_instance_with_its_user_data_byte_for_byte() {
 
     let group = &stack.resources["SecurityGroup"];
     assert_eq!(launch["NetworkInterfaces"][0]["Groups"], json!([group]));
-    let group = &aws(&["ec2", "describe-security-groups", "--group-ids", group])["SecurityGroups"][0];
+    let group = &answer(&["ec2", "describe-security-groups", "--group-ids", group])["SecurityGroups"][0];
     let rules = group["IpPermissions"].as_array().unwrap();
     assert_eq!(rules.len(), 1, "{group}");
     assert_eq!((&rules[0]["FromPort"], &rules[0]["ToPort"]), (&json!(8000), &json!(8000)));
     assert_eq!(rules[0]["IpRanges"][0]["CidrIp"], "203.0.113.7/32");
     assert_eq!(rules[0]["IpRanges"].as_array().unwrap().len(), 1);
 
-    let found = aws(&["ec2", "describe-instances", "--instance-ids", &stack.resources["Instance"]]);
+    let found = answer(&["ec2", "describe-instances", "--instance-ids", &stack.resources["Instance"]]);
     let instance = &found["Reservations"][0]["Instances"][0];
     assert_eq!(instance["State"]["Name"], "running");
     let tags = instance["Tags"].as_array().unwrap();

@@ -1,13 +1,9 @@
 //! Waiting for the database: every way in which it is not there is told apart.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use preview_agent::config::DatabaseUrl;
@@ -16,6 +12,7 @@ use preview_agent::retry::Policy;
 use preview_agent::status::{Code, Fault};
 use support::peers::peers;
 use support::postgres::Postgres;
+use support::wait::block_on;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -23,10 +20,6 @@ use tokio::net::TcpListener;
 const CONNECT: Duration = Duration::from_secs(20);
 /// For servers that never answer.
 const SHORT: Duration = Duration::from_millis(100);
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 async fn try_once(url: &str, connect: Duration) -> Result<DatabaseReachable, Fault> {
     let url = DatabaseUrl::parse(url).unwrap();
@@ -210,29 +203,15 @@ fn the_real_server_is_reached_without_logging_in() {
     assert!(block_on(try_once(&url, CONNECT)).is_ok());
 }
 
-/// One query after the other, in one connection.
-fn psql(postgres: &Postgres, queries: &[&str]) -> Command {
-    let mut psql = Command::new(Path::new(&peers().postgres_bin).join("psql"));
-    psql.args(["-h", &peers().postgres_host, "-p", &postgres.port.to_string(), "-U", "postgres", "-At"]);
-    psql.args(queries.iter().flat_map(|query| ["-c", query]));
-    psql.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    psql
-}
-
 #[test]
 fn a_server_without_a_free_connection_is_there_all_the_same() {
     let postgres = Postgres::with_options(
         "-c max_connections=1 -c superuser_reserved_connections=0 -c max_wal_senders=0",
     );
-    let mut holder = psql(&postgres, &["SELECT 'held'", "SELECT pg_sleep(600)"]).spawn().unwrap();
-    let mut said = String::new();
-    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
-    assert_eq!(said, "held\n");
-    let refused = psql(&postgres, &["SELECT 1"]).output().unwrap();
+    let _holder = postgres.session("SELECT pg_sleep(600)");
+    let refused = postgres.psql(&["SELECT 1"]).output().unwrap();
     let url = format!("postgresql://app@{}:{}/app", peers().postgres_host, postgres.port);
     let reached = block_on(try_once(&url, CONNECT));
-    holder.kill().unwrap();
-    holder.wait().unwrap();
     assert!(String::from_utf8_lossy(&refused.stderr).contains("too many clients"));
     assert!(reached.is_ok(), "{reached:?}");
 }

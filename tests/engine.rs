@@ -1,7 +1,6 @@
 //! The engine's adapter: against the real engine where it can say it, and
 //! against a fake one for newer engines and for what goes wrong on the way.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -19,16 +18,14 @@ use preview_agent::docker::pull::{Credentials, Progress, PullError};
 use preview_agent::docker::{ContainerRequest, Engine, Error, Event, LocalImage, Role, Scope};
 use serde_json::json;
 use support::docker::{Answer, FakeDocker, cut_off, document, lines, refusal, stream_of};
+use support::engine::remove_all;
 use support::peers::{Peers, peers};
 use support::registry::{FakeRegistry, architecture};
-use support::world::{World, docker};
+use support::wait::block_on;
+use support::world::World;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const IMAGE: &str = "ghcr.io/acme/api:1";
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 fn scope() -> Scope {
     Scope::new(Path::new("/nowhere/of-the-engine-tests"))
@@ -459,11 +456,7 @@ impl Ours {
 impl Drop for Ours {
     fn drop(&mut self) {
         let filter = format!("label=preview-agent.scope={}", self.folder.path().display());
-        let ids = docker(&["ps", "-aq", "--filter", &filter]);
-        for id in ids.lines() {
-            docker(&["rm", "-f", id]);
-        }
-        docker(&["network", "rm", &self.engine.scope().name()]);
+        remove_all(&filter, &[("ps -aq", "rm -f"), ("network ls -q", "network rm")]);
     }
 }
 

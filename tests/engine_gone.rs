@@ -8,15 +8,16 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::gateway::Gateway;
+use support::engine::docker;
+use support::proxy::Proxy;
 use support::small_engine::SmallEngine;
-use support::world::{World, docker};
+use support::world::World;
 
 /// A world whose agent reaches the engine through a gate.
-fn gated() -> (World, Gateway) {
+fn gated() -> (World, Proxy) {
     let mut world = World::new();
-    let gate = Gateway::at(&world.path("docker.sock"));
-    world.set_env("DOCKER_HOST", &gate.host());
+    let gate = Proxy::start();
+    world.set_env("DOCKER_HOST", &gate.docker());
     (world, gate)
 }
 
@@ -37,15 +38,14 @@ fn notes(status: &Value) -> String {
 
 #[test]
 fn an_app_that_serves_on_without_the_engine_is_up_and_the_engine_is_noted() {
-    let (world, mut gate) = gated();
-    let mut agent = world.start(&world.light("good", "", ""));
-    agent.wait_for_end_of_run(1);
-    gate.close();
+    let (world, gate) = gated();
+    let mut agent = world.serve(&world.light("good", "", ""));
+    gate.take_docker_away();
     let status = agent.wait_for("note of the engine", |status| notes(status).contains("Docker is gone"));
     assert!(plain(&notes(&status)), "{status}");
     assert_eq!(service(&status), ("up", ""), "{status}");
     assert_eq!(world.get("/").0, 200);
-    gate.reopen();
+    gate.docker();
     let status = agent.wait_for("the engine back", |status| !notes(status).contains("Docker is gone"));
     assert_eq!(service(&status), ("up", ""), "{status}");
     assert_eq!(world.containers("app").len(), 1);
@@ -53,11 +53,10 @@ fn an_app_that_serves_on_without_the_engine_is_up_and_the_engine_is_noted() {
 
 #[test]
 fn an_app_that_ends_without_the_engine_is_down_because_of_the_engine_and_comes_back_with_it() {
-    let (world, mut gate) = gated();
-    let mut agent = world.start(&world.light("good", "", ""));
-    agent.wait_for_end_of_run(1);
+    let (world, gate) = gated();
+    let mut agent = world.serve(&world.light("good", "", ""));
     let app = world.app_container();
-    gate.close();
+    gate.take_docker_away();
     docker(&["kill", &app]);
     let status = agent.wait_for("service down", |status| service(status).0 == "down");
     assert_eq!(service(&status), ("down", "docker_unavailable"), "{status}");
@@ -65,7 +64,7 @@ fn an_app_that_ends_without_the_engine_is_down_because_of_the_engine_and_comes_b
     assert!(status["verdict"].as_str().unwrap().starts_with("down: docker: docker_unavailable"), "{status}");
     assert_eq!(status["run"]["outcome"], "ready", "what the run did stays true");
     docker(&["start", &app]);
-    gate.reopen();
+    gate.docker();
     let status = agent.wait_for("service up again", |status| service(status).0 == "up");
     assert!(notes(&status).contains("before this: "), "{status}");
     assert_eq!(world.app_container(), app);
@@ -73,19 +72,18 @@ fn an_app_that_ends_without_the_engine_is_down_because_of_the_engine_and_comes_b
 
 #[test]
 fn an_end_told_just_before_the_engine_went_is_the_engines_doing() {
-    let (world, mut gate) = gated();
-    let mut agent = world.start(&world.light("good", "", ""));
-    agent.wait_for_end_of_run(1);
+    let (world, gate) = gated();
+    let mut agent = world.serve(&world.light("good", "", ""));
     let app = world.app_container();
     // As an engine that is told to stop does it: first its containers, then itself.
     docker(&["stop", "-t", "2", &app]);
     agent.wait_for("service down", |status| service(status).0 == "down");
-    gate.close();
+    gate.take_docker_away();
     let status = agent.wait_for("cause told", |status| service(status).1 == "docker_unavailable");
     let message = status["service"]["cause"]["message"].as_str().unwrap();
     assert!(message.contains("the application ended with it, exit code"), "{status}");
     docker(&["start", &app]);
-    gate.reopen();
+    gate.docker();
     agent.wait_for("service up again", |status| service(status).0 == "up");
 }
 
@@ -101,8 +99,7 @@ fn an_engine_that_comes_back_without_the_app_is_told_after_a_while() {
         "0".repeat(64),
         world.port
     );
-    let mut agent = world.start(&config);
-    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    let mut agent = world.serve(&config);
     engine.docker.stop();
     engine.end();
     agent.wait_for("service down", |status| service(status) == ("down", "docker_unavailable"));
@@ -114,8 +111,8 @@ fn an_engine_that_comes_back_without_the_app_is_told_after_a_while() {
 
 #[test]
 fn a_run_without_an_engine_says_where_it_looked() {
-    let (world, mut gate) = gated();
-    gate.close();
+    let (world, gate) = gated();
+    gate.take_docker_away();
     // The run's deadline is shorter than the patience at boot.
     let ran = world.run_once(&world.light("good", "", "deadline: 10s\n"));
     let fault = ran.failed_with("docker_unavailable");

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use preview_agent::install::{Error, Layout, Removal, purge};
-use support::world::{World, docker, lines};
+use support::engine::{docker, lines};
+use support::wait::block_on;
+use support::world::World;
 
 /// A machine's root folder with an executable to install on it.
 struct Machine {
@@ -320,17 +322,17 @@ fn two_installations_at_once_are_refused() {
 fn a_purge_removes_this_agent_s_containers_and_network_and_nobody_else_s() {
     let world = World::new();
     let other = World::new();
-    assert_eq!(world.run_once(&world.config("good", "")).code, Some(0));
-    assert_eq!(other.run_once(&other.config("good", "")).code, Some(0));
+    world.run_once(&world.config("good", "")).is_ready();
+    other.run_once(&other.config("good", "")).is_ready();
     let (app, others) = (world.app_container(), other.in_docker());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let removed = runtime.block_on(purge::docker_objects(&world.path("state"))).unwrap();
+    let purge = || block_on(purge::docker_objects(&world.path("state"))).unwrap();
+    let removed = purge();
     assert_eq!(removed.len(), 2, "{removed:?}");
     assert!(removed[0].starts_with("container ") && removed[1].starts_with("network "), "{removed:?}");
     assert_eq!(world.in_docker(), Vec::<String>::new());
     assert!(!lines(&docker(&["ps", "-aq", "--no-trunc"])).contains(&app));
     assert_eq!(other.in_docker(), others);
-    assert_eq!(runtime.block_on(purge::docker_objects(&world.path("state"))).unwrap(), Vec::<String>::new());
+    assert_eq!(purge(), Vec::<String>::new());
 }
 
 /// Our binary where no systemctl is found, so that it cannot change this machine.

@@ -79,7 +79,7 @@ fn a_bare_instance_brings_itself_up_and_back_after_a_reboot_and_is_upgraded_and_
     let cloud = Cloud::new();
     let machine = boot(&cloud, "bare", SCRIPT);
     assert!(get(&machine, "/docs").ends_with("200 OK"));
-    assert_eq!(cloud.sql("SELECT count(*) FROM tasks"), "4", "migrated");
+    assert_eq!(cloud.database.sql("SELECT count(*) FROM tasks"), "4", "migrated");
     one_download(&cloud);
     assert_eq!(migrations(&machine), 1);
     anybody_can_ask(&machine);

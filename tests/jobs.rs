@@ -6,8 +6,9 @@ mod support;
 
 use std::fmt::Write as _;
 
+use support::agent::Ran;
 use support::peers::peers;
-use support::world::{Ran, World, docker};
+use support::world::World;
 
 const INIT: &str = include_str!("../examples/tasks-api/init.sql");
 const CHECK: &str = include_str!("../examples/tasks-api/check.sql");
@@ -36,10 +37,7 @@ fn shell_job(name: &str, script: &str) -> String {
 
 fn run(world: &World, more: &str, migrate: bool) -> Ran {
     world.write_config(&world.config("good", more));
-    let path = world.config_path();
-    let mut args = vec!["run", "--once", "--config", path.to_str().unwrap()];
-    args.extend(migrate.then_some("--migrate"));
-    world.run_args(&args)
+    world.ran(world.run(if migrate { &["--once", "--migrate"] } else { &["--once"] }))
 }
 
 fn holds_the_sample_tasks(world: &World) {
@@ -52,8 +50,7 @@ fn holds_the_sample_tasks(world: &World) {
 fn the_handbooks_script_runs_before_the_migration_and_is_checked_by_a_second_job() {
     let world = World::new();
     let jobs = sql_jobs(&world, &[("init-sql", INIT), ("check-sql", CHECK)]);
-    let ran = run(&world, &jobs, false);
-    ran.is_ready();
+    let ran = run(&world, &jobs, false).ready();
     assert_eq!((ran.phase("jobs"), ran.phase("migrate")), ("done", "done"));
     assert_eq!(ran.status["migration"]["to"], "0002");
     holds_the_sample_tasks(&world);
@@ -65,8 +62,7 @@ fn the_handbooks_script_runs_on_a_database_that_is_migrated_already() {
     let world = World::new();
     run(&world, "", false).is_ready();
     let jobs = sql_jobs(&world, &[("init-sql", INIT), ("check-sql", CHECK)]);
-    let ran = run(&world, &jobs, false);
-    ran.is_ready();
+    let ran = run(&world, &jobs, false).ready();
     assert_eq!((ran.phase("jobs"), ran.phase("migrate")), ("done", "kept"));
     holds_the_sample_tasks(&world);
 }
@@ -79,8 +75,7 @@ fn a_finished_job_runs_again_only_when_forced_or_changed() {
     let times = || ["init-sql", "check-sql", "migrate"].map(|job| world.times_run(job));
     assert_eq!(times(), [1, 1, 1]);
 
-    let ran = run(&world, &jobs, false);
-    ran.is_ready();
+    let ran = run(&world, &jobs, false).ready();
     assert_eq!((ran.phase("jobs"), ran.phase("migrate")), ("kept", "kept"));
     assert_eq!(times(), [1, 1, 1]);
 
@@ -88,8 +83,7 @@ fn a_finished_job_runs_again_only_when_forced_or_changed() {
     assert_eq!(times(), [2, 2, 2]);
 
     world.given("init-sql.sql", &format!("{INIT}\nSELECT 1;\n"));
-    let ran = run(&world, &jobs, false);
-    ran.is_ready();
+    let ran = run(&world, &jobs, false).ready();
     assert_eq!((ran.phase("jobs"), ran.phase("migrate")), ("done", "kept"));
     assert_eq!(times(), [3, 2, 2]);
 }
@@ -98,6 +92,8 @@ fn a_finished_job_runs_again_only_when_forced_or_changed() {
 fn jobs_run_in_the_order_of_the_file() {
     let world = World::new();
     let ran = run(&world, &sql_jobs(&world, &[("check-sql", CHECK), ("init-sql", INIT)]), false);
+    ran.failed_with("job_failed");
+    assert!(world.times_run("check-sql") > 0, "{}", ran.status);
     assert_eq!(world.times_run("init-sql"), 0, "{}", ran.status);
     assert_eq!(ran.phase("migrate"), "pending");
 }
@@ -182,11 +178,9 @@ fn a_job_that_was_left_behind_by_a_crash_is_adopted_and_not_doubled() {
          files: {{ /gate: {} }} }}]\n",
         gate.display()
     );
-    let mut agent = world.start(&world.config("good", &config));
+    let agent = world.start(&world.config("good", &config));
     // One that was created and never started has done nothing, and is made anew.
-    let runs = |id: &String| docker(&["inspect", "--format", "{{.State.Running}}", id]) == "true";
-    agent.wait_for("a running job", |_| world.containers("migrate").iter().any(runs));
-    let container = world.containers("migrate");
+    let container = [world.running_migration()];
     agent.crash();
 
     let mut agent = world.start(&world.config("good", &config));
@@ -195,7 +189,6 @@ fn a_job_that_was_left_behind_by_a_crash_is_adopted_and_not_doubled() {
     });
     assert_eq!(world.containers("migrate"), container);
     world.given("gate", "open");
-    let status = agent.wait_for_end_of_run(2);
-    assert_eq!(status["run"]["outcome"], "ready", "{status}");
+    agent.is_ready(2);
     agent.stop();
 }

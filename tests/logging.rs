@@ -1,6 +1,5 @@
 //! The agent's own log: structured, quiet about libraries, without secrets.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -13,13 +12,11 @@ use support::world::World;
 fn denied(world: &mut World, registry: &FakeRegistry) -> String {
     world.secret("/test/token", "canary/token+of~the?log");
     registry.allow(Access::Bearer { user: "octocat".into(), password: "other".into(), anonymous: false });
-    format!(
-        "image: {}\ndatabase: off\nmigrate: off\nreport: {{ parameter: /test/status }}\n\
-         registries:\n  {}: {{ username: octocat, password: {{ ssm: /test/token }} }}\n{}",
-        registry.image("1"),
-        registry.host(),
-        world.app("")
-    )
+    let login = format!(
+        "registries:\n  {}: {{ username: octocat, password: {{ ssm: /test/token }} }}\n",
+        registry.host()
+    );
+    world.bare(&registry.image("1"), &login)
 }
 
 /// Lines of the agent's log, each with its time.
@@ -53,6 +50,7 @@ fn libraries_are_heard_from_warnings_on_whatever_the_environment_says() {
     // Retries of the SDK are what it would speak of.
     world.ssm.fail(2, Failure::Throttled);
     let ran = world.run_once(&config);
+    assert!(!log(&ran.stderr).is_empty(), "{}", ran.stderr);
     for line in log(&ran.stderr) {
         assert!([" INFO ", " WARN ", "ERROR "].iter().any(|level| line.contains(level)), "{line}");
         assert!(!line.contains("aws_smithy") && !line.contains("hyper"), "{line}");

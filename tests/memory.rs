@@ -5,43 +5,27 @@
 mod support;
 
 use std::io::Write as _;
-use std::process::Stdio;
-use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use support::configs::SERVER;
 use support::github::{COMMIT, GitHub, Tarball};
 use support::peers::peers;
-use support::process::high_water_mark;
+use support::process::peak;
 use support::world::World;
-
-const SERVER: &str = include_str!("support/server.py");
 
 /// Peak resident memory of the agent, in KiB, during a whole run that builds from a tarball of so many MiB.
 fn peak_of_a_build(megabytes: usize) -> u64 {
     let world = World::new();
     let github = GitHub::serving(archive(megabytes));
-    world.write_config(&format!(
-        "image: {registry}/acme/absent:none\n\
-         registries:\n  {registry}: {{ username: {user}, password: {{ ssm: /test/registry-password }} }}\n\
-         source: {{ repository: acme/api, ref: {COMMIT}, api_url: \"{github}\" }}\n\
-         database: off\nhealth: [tcp, {{ http: / }}]\n{app}",
-        registry = peers().registry,
-        user = peers().registry_user,
-        github = github.api.url(),
-        app = world.app(""),
-    ));
-    let mut agent = world
-        .command(&["run", "--once", "--config", world.config_path().to_str().unwrap()])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut peak = 0;
-    // The high-water mark only ever rises, and what comes in the last moments is the exit.
-    while agent.try_wait().unwrap().is_none() {
-        peak = high_water_mark(agent.id()).unwrap_or(peak);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let source =
+        format!("source: {{ repository: acme/api, ref: {COMMIT}, api_url: \"{}\" }}\n", github.api.url());
+    world.write_config(
+        &world.config("none", &format!("{source}database: off\nhealth: [tcp, {{ http: / }}]\n")),
+    );
+    // By then all of the archive has been read and sent.
+    let built = || world.status().is_some_and(|status| status["image"]["source"] == "built");
+    let peak = peak(&mut world.run(&["--once"]), built);
     let status = world.status().unwrap();
     assert_eq!(
         (&status["run"]["outcome"], &status["image"]["source"]),

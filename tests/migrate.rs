@@ -17,12 +17,11 @@ fn shell(script: &str) -> String {
 #[test]
 fn the_revisions_before_and_after_are_reported() {
     let world = World::new();
-    let first = world.run_once(&world.config("good", "migrate: { command: [alembic, upgrade, \"0001\"] }\n"));
-    first.is_ready();
+    let first =
+        world.run_once(&world.config("good", "migrate: { command: [alembic, upgrade, \"0001\"] }\n")).ready();
     assert_eq!(first.status["migration"]["to"], "0001");
     assert!(first.status["migration"].get("from").is_none(), "{}", first.status["migration"]);
-    let second = world.run_once(&world.config("good", ""));
-    second.is_ready();
+    let second = world.run_once(&world.config("good", "")).ready();
     let migration = &second.status["migration"];
     assert_eq!((&migration["from"], &migration["to"]), (&"0001".into(), &"0002".into()));
     assert_eq!(world.sql("SELECT version_num FROM alembic_version"), "0002");

@@ -1,15 +1,15 @@
 //! Images that the agent built do not pile up: what serves and what served
 //! before it stay, older builds go, and what is not ours is not touched.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
+use support::engine::{docker_try, inspect};
 use support::github::{GitHub, Tarball};
 use support::peers::peers;
 use support::variant::stale_build;
-use support::world::{World, docker};
+use support::world::World;
 
 /// Deploys a commit by building it, and returns the image that serves.
 fn build(world: &World, commit: char) -> String {
@@ -19,14 +19,13 @@ fn build(world: &World, commit: char) -> String {
     let github = GitHub::serving(Tarball::of_commit(&commit).file("Dockerfile", dockerfile).gz());
     let more =
         format!("source: {{ repository: acme/api, ref: {commit}, api_url: \"{}\" }}\n", github.api.url());
-    let ran = world.run_once(&world.config("never-pushed", &more));
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let ran = world.run_once(&world.config("never-pushed", &more)).ready();
     assert_eq!(ran.status["image"]["source"], "built");
-    docker(&["inspect", "--format", "{{.Image}}", &world.containers("app")[0]])
+    inspect(&world.containers("app")[0], "{{.Image}}")
 }
 
 fn exists(image: &str) -> bool {
-    !docker(&["image", "inspect", "--format", "{{.Id}}", image]).is_empty()
+    docker_try(&["image", "inspect", image]).is_ok()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use preview_agent::aws::Endpoints;
 use preview_agent::config::{self, Loaded};
@@ -23,34 +23,25 @@ use preview_agent::status::systemd::Systemd;
 use preview_agent::status::{Outcome, Reporter, RunId};
 use preview_agent::supervise;
 use serde_json::Value;
+use support::engine::{docker, inspect};
 use support::journal::{Journal, in_namespace};
 use support::peers::{Peers, peers};
-use support::process::Own;
+use support::process::{Own, signal};
 use support::ssm::{Call, Failure, FakeSsm};
-use support::world::{World, docker, eventually};
+use support::wait::eventually;
+use support::world::World;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
 fn run_args(world: &World, config: &str) -> Command {
     world.write_config(config);
-    world.command(&["run", "--once", "--config", world.config_path().to_str().unwrap()])
+    world.run(&["--once"])
 }
 
 /// The exit code, within a time in which no reporting may hold a run up.
 #[track_caller]
-fn code(mut agent: Child) -> Option<i32> {
-    let end = Instant::now() + Duration::from_secs(90);
-    loop {
-        if let Some(exit) = agent.try_wait().unwrap() {
-            return exit.code();
-        }
-        if Instant::now() > end {
-            agent.kill().unwrap();
-            agent.wait().unwrap();
-            panic!("the agent hangs");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+fn code(agent: Child) -> Option<i32> {
+    Own(agent).ended(String::new).code()
 }
 
 #[track_caller]
@@ -82,15 +73,12 @@ fn writes_fail(failure: Failure) -> Value {
     world.ssm.fail_writes(failure);
     let config = world.light("good", "", "");
     let mut agent = world.start(&config);
-    let status = agent.wait_for_end_of_run(1);
-    assert_eq!(status["run"]["outcome"], "ready", "{status}");
+    let status = agent.is_ready(1);
     assert!(world.ssm.value("/test/status").is_none());
     eventually("it was tried again", || puts(&world).len() >= 3);
     within_the_pace(&puts(&world));
     world.ssm.recover();
-    eventually("the parameter", || {
-        world.ssm.value("/test/status").is_some_and(|value| value.into_bytes() == world.status_bytes())
-    });
+    world.is_reported(&world.ssm);
     assert_eq!(agent.stop(), Some(0));
     status
 }
@@ -115,29 +103,18 @@ fn a_parameter_store_that_refuses_connections_costs_a_deployment_nothing() {
     let (mut world, mut ssm) = (World::new(), FakeSsm::start());
     world.set_env("AWS_ENDPOINT_URL_SSM", &ssm.endpoint());
     ssm.stop();
-    let Peers { registry, registry_user, registry_password, postgres_password, .. } = peers();
-    let password = world.given("registry", registry_password);
-    let database = world.database_block().replace(
-        "{ ssm: /test/database-password }",
-        &format!("{{ file: {} }}", world.given("database", postgres_password).display()),
-    );
-    let config = format!(
-        "image: {registry}/acme/tasks-api:good\n\
-         registries:\n  {registry}: {{ username: {registry_user}, password: {{ file: {} }} }}\n\
-         report: {{ parameter: /test/status }}\n{database}app: {{ publish: \"127.0.0.1:{}\" }}\n",
-        password.display(),
-        world.port
-    );
-    let mut agent = world.start(&config);
-    let status = agent.wait_for_end_of_run(1);
-    assert_eq!(status["run"]["outcome"], "ready", "{status}");
+    let Peers { registry_password, postgres_password, .. } = peers();
+    let file = |name: &str, value: &str| format!("file: {}", world.given(name, value).display());
+    let config = world
+        .config("good", &format!("app: {{ publish: \"127.0.0.1:{}\" }}\n", world.port))
+        .replace("ssm: /test/registry-password", &file("registry", registry_password))
+        .replace("ssm: /test/database-password", &file("database", postgres_password));
+    let mut agent = world.serve(&config);
     ssm.restart();
     // It would be tried again by itself, after a minute at most.
     agent.reload(&config);
     agent.wait_for_end_of_run(2);
-    eventually("the parameter", || {
-        ssm.value("/test/status").is_some_and(|value| value.into_bytes() == world.status_bytes())
-    });
+    world.is_reported(&ssm);
 }
 
 #[test]
@@ -145,16 +122,12 @@ fn a_denial_of_the_write_is_noted_and_made_up_for_once_it_is_lifted() {
     let world = World::new();
     world.ssm.deny("/test/status");
     let config = world.light("good", "", "");
-    let mut agent = world.start(&config);
-    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    let mut agent = world.serve(&config);
     agent.wait_for("a note", |status| status["notes"].to_string().contains("ssm:PutParameter"));
     world.ssm.allow("/test/status");
     agent.reload(&config);
-    let status = agent.wait_for_end_of_run(2);
-    assert_eq!(status["run"]["outcome"], "ready");
-    eventually("the parameter", || {
-        world.ssm.value("/test/status").is_some_and(|value| value.into_bytes() == world.status_bytes())
-    });
+    agent.is_ready(2);
+    world.is_reported(&world.ssm);
 }
 
 /// A pipe into which nothing more fits.
@@ -170,21 +143,17 @@ fn a_log_that_nobody_reads_costs_a_deployment_nothing() {
     let world = World::new();
     let (mut reader, writer) = full_pipe();
     world.write_config(&world.light("good", "", ""));
-    let mut command = world.command(&["run", "--config", world.config_path().to_str().unwrap()]);
-    let mut agent = Own(command.stderr(writer).spawn().unwrap());
-    // Or the pipe would have another writer to the end.
-    drop(command);
+    // No command is kept, or the pipe would have another writer to the end.
+    let mut agent = Own(world.run(&[]).stderr(writer).spawn().unwrap());
     eventually("ready", || world.status().is_some_and(|status| status["run"]["outcome"] == "ready"));
     is_ready(&world);
     // Somebody begins to read: what was lost is counted, and the log goes on.
     let mut read = vec![0; 64 * 1024];
     reader.read_exact(&mut read).unwrap();
-    let reload = Command::new("kill").args(["-HUP", &agent.id().to_string()]).status().unwrap();
-    assert!(reload.success());
+    signal(&agent, "HUP");
     eventually("a second run", || world.status().is_some_and(|status| status["run"]["sequence"] == 2));
-    let terminate = Command::new("kill").arg(agent.id().to_string()).status().unwrap();
-    assert!(terminate.success());
-    assert_eq!(agent.wait().unwrap().code(), Some(0));
+    signal(&agent, "TERM");
+    assert_eq!(agent.ended(String::new).code(), Some(0));
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("lines of the log were lost"), "{rest}");
@@ -210,13 +179,10 @@ fn a_failure_that_nobody_reads_of_has_its_exit_code_all_the_same() {
     assert_eq!(world.status().unwrap()["fault"]["code"], "image_not_found");
 }
 
-const RUN: [&str; 3] = ["run", "--once", "--config"];
-
 /// A run whose log goes to this journal.
 fn logging_to(journal: &Journal, world: &mut World) -> Command {
     world.write_config(&world.light("good", "", ""));
-    let config = world.config_path().display().to_string();
-    journal.command(world, &[RUN.as_slice(), &[&config]].concat())
+    journal.run(world, &["--once"])
 }
 
 #[test]
@@ -284,9 +250,9 @@ fn a_service_manager_that_does_not_listen_costs_a_deployment_nothing() {
 fn a_parameter_store_that_is_down_leaves_the_last_good_app_serving_and_says_what_was_not_refreshed() {
     let mut world = World::new();
     let config = world.light("good", "", "");
-    assert_eq!(world.run_once(&config).code, Some(0));
+    world.run_once(&config).is_ready();
     let app = world.app_container();
-    let life = || docker(&["inspect", "--format", "{{.State.StartedAt}} {{.State.Running}}", &app]);
+    let life = || inspect(&app, "{{.State.StartedAt}} {{.State.Running}}");
     let before = life();
     let kept = |world: &World, what: &str| {
         let ran = world.run_once(&config);
@@ -315,8 +281,7 @@ fn a_parameter_store_that_is_down_leaves_the_last_good_app_serving_and_says_what
 fn a_parameter_store_that_hangs_leaves_the_last_good_app_serving_and_a_reload_recovers() {
     let world = World::new();
     let config = world.light("good", "", "");
-    let mut agent = world.start(&config);
-    agent.wait_for_end_of_run(1);
+    let mut agent = world.serve(&config);
     world.ssm.fail(usize::MAX, Failure::Hang);
     agent.reload(&config);
     let status = agent.wait_for_end_of_run(2);
@@ -337,7 +302,7 @@ fn two_agents_with_folders_of_their_own_do_not_see_each_other_and_are_told_of_a_
     let mut two = second.start(&second.light("v2", "", ""));
     assert_eq!(one.wait_for_end_of_run(1)["run"]["outcome"], "ready");
     assert_eq!(two.wait_for_end_of_run(1)["run"]["outcome"], "ready");
-    let name = docker(&["inspect", "--format", "{{.Name}}", &first.app_container()]);
+    let name = inspect(&first.app_container(), "{{.Name}}");
     let before = second.app_container();
     let shared = second.light("good", "", "").replace(&second.port.to_string(), &first.port.to_string());
     two.reload(&shared);
@@ -365,7 +330,7 @@ fn what_belongs_to_somebody_else_is_never_touched() {
     let world = World::new();
     let config = world.light("good", "", "");
     world.run_once(&config);
-    let ours = docker(&["inspect", "--format", "{{.Name}}", &world.app_container()]);
+    let ours = inspect(&world.app_container(), "{{.Name}}");
     let prefix = ours.trim_start_matches('/').rsplit_once("-app-").unwrap().0.to_owned();
     let image = format!("{}/acme/tasks-api:good", peers().registry);
     let run = |name: &str, labels: &[String]| {
@@ -382,11 +347,7 @@ fn what_belongs_to_somebody_else_is_never_touched() {
         run(&format!("{prefix}-migrate-theirs"), &labels("/var/lib/somebody-else")),
         run(&format!("{prefix}-other"), &labels(&format!("{}/below", world.path("state").display()))),
     ];
-    let life = || {
-        theirs
-            .clone()
-            .map(|id| docker(&["inspect", "--format", "{{.State.StartedAt}} {{.State.Running}}", &id]))
-    };
+    let life = || theirs.clone().map(|id| inspect(&id, "{{.State.StartedAt}} {{.State.Running}}"));
     let before = life();
     let outcome = world.run_once(&world.light("v2", "", "")).status["run"]["outcome"].clone();
     let after = life();
@@ -454,8 +415,7 @@ fn a_file_in_the_place_of_the_state_folder_is_told() {
 fn a_second_agent_is_noticed_where_the_state_folder_became_read_only_and_the_firsts_status_stays() {
     let world = World::new();
     let config = world.light("good", "", "");
-    let mut agent = world.start(&config);
-    agent.wait_for_end_of_run(1);
+    let agent = world.serve(&config);
     let before = world.status_bytes();
     let second = in_namespace(&run_args(&world, &config), READ_ONLY, &world.path("state")).output().unwrap();
     let stderr = String::from_utf8(second.stderr).unwrap();

@@ -2,7 +2,6 @@
 //!
 //! They hold the static executable: `packaging/build-static ARCHITECTURE` makes it.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 mod support;

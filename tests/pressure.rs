@@ -28,12 +28,14 @@ use preview_agent::status::parameter::Pace;
 use preview_agent::status::systemd::Systemd;
 use preview_agent::supervise::{self, Options, Signals};
 use serde_json::Value;
+use support::engine::{docker, let_go};
 use support::imds::FakeImds;
-use support::process::{Own, descriptors, high_water_mark, resident};
+use support::process::{Own, descriptors, high_water_mark, peak, resident};
 use support::registry::{At, FakeRegistry, Trouble};
 use support::small_engine::SmallEngine;
 use support::ssm::{Call, Failure, FakeSsm};
-use support::world::{World, docker, eventually};
+use support::wait::eventually;
+use support::world::World;
 use time::OffsetDateTime;
 
 fn full() -> bool {
@@ -55,13 +57,13 @@ fn an_app_that_floods_its_log_costs_no_memory_and_is_watched_all_the_same() {
     );
     let mut agent =
         world.start(&world.config("good", &world.app(&format!("  command: [sh, -c, {flood:?}]\n"))));
-    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    agent.is_ready(1);
     let app = world.app_container();
     let mut follow = world.command(&["logs", "app", "-f", "-n", "10"]);
     let mut logs = Own(follow.stdout(Stdio::piped()).spawn().unwrap());
     let read = count(&mut logs);
     let before = high_water_mark(agent.pid()).unwrap();
-    docker(&["exec", &app, "touch", "/tmp/go"]);
+    let_go(&app);
     let begun = Instant::now();
     eventually("the first megabyte", || read.load(Ordering::SeqCst) > 1_000_000);
     let early = high_water_mark(logs.id()).unwrap();
@@ -113,7 +115,8 @@ fn a_migration_of_many_lines_is_understood_and_its_log_stays_bounded() {
     );
     let migrate = format!("migrate:\n  command: {}\n", serde_json::json!(["sh", "-c", script]));
     world.write_config(&world.light("good", "", &migrate));
-    let peak = peak_of_a_run(&world);
+    let rotated = world.path("state/migrate.log.1");
+    let peak = peak(&mut world.run(&["--once"]), || rotated.exists());
     let status = world.status().unwrap();
     assert_eq!(status["run"]["outcome"], "ready", "{status}");
     assert_eq!(status["migration"]["to"], "0002", "the first lines are read as the last ones are");
@@ -129,30 +132,15 @@ fn a_migration_of_many_lines_is_understood_and_its_log_stays_bounded() {
     assert!(String::from_utf8_lossy(&output.stdout).starts_with(&format!("line {lines}: ")));
 }
 
-/// Peak resident memory of `run --once`, in KiB.
-fn peak_of_a_run(world: &World) -> u64 {
-    let mut run = world.command(&["run", "--once", "--config", world.config_path().to_str().unwrap()]);
-    let (mut agent, mut peak) = (run.stderr(Stdio::null()).spawn().unwrap(), 0);
-    while agent.try_wait().unwrap().is_none() {
-        peak = high_water_mark(agent.id()).unwrap_or(peak);
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    peak
-}
-
-fn pulling(world: &World, image: &str, more: &str) -> String {
-    let app = world.app("");
-    format!("image: {image}\ndatabase: off\nmigrate: off\nreport: {{ parameter: /test/status }}\n{app}{more}")
-}
-
 /// Peak of a run that pulls an image of so many MiB, which then cannot be started.
 fn peak_of_a_pull(megabytes: usize) -> (u64, Duration) {
     let (world, registry) = (World::new(), FakeRegistry::start());
     registry.put_large("large", megabytes / 2);
     let image = registry.image("large");
-    world.write_config(&pulling(&world, &image, ""));
+    world.write_config(&world.bare(&image, ""));
     let begun = Instant::now();
-    let peak = peak_of_a_run(&world);
+    let asked = || registry.seen().iter().any(|seen| seen.path.contains("/blobs/"));
+    let peak = peak(&mut world.run(&["--once"]), asked);
     let status = world.status().unwrap();
     let phase = status["phases"].as_array().unwrap().iter().find(|phase| phase["name"] == "image").unwrap();
     assert_eq!(phase["state"], "done", "{status}");
@@ -176,7 +164,7 @@ fn a_registry_that_drips_is_no_stall_and_meets_the_deadline_of_the_pull() {
     let (world, registry) = (World::new(), FakeRegistry::start());
     registry.trouble(At::Layer, usize::MAX, Trouble::Drip(1000));
     let begun = Instant::now();
-    let ran = world.run_once(&pulling(&world, &registry.image("1"), "deadlines: { pull: 6s }\n"));
+    let ran = world.run_once(&world.bare(&registry.image("1"), "deadlines: { pull: 6s }\n"));
     let fault = ran.failed_with("registry_unreachable");
     assert!(fault["message"].as_str().unwrap().ends_with("not pulled within 6 s"), "{fault}");
     // Tens of minutes at that pace.

@@ -1,7 +1,6 @@
 //! Pulls by the real engine from a registry that misbehaves: every outcome is
 //! told by its meaning, and credentials go to their own host only.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -13,15 +12,13 @@ use preview_agent::config::ImageReference;
 use preview_agent::docker::pull::{Credentials, Progress, PullError};
 use preview_agent::docker::{Engine, LocalImage, Scope};
 use secrecy::SecretString;
+use support::engine::docker;
 use support::registry::{Access, At, FakeRegistry, Trouble, other_architecture};
-use support::world::{World, docker};
+use support::wait::block_on;
+use support::world::World;
 
 /// A pull of a few kilobytes from this machine never comes near it.
 const STALL: Duration = Duration::from_secs(30);
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 async fn engine() -> Engine {
     let scope = Scope::new(Path::new("/nowhere/of-the-pull-tests"));
@@ -185,23 +182,14 @@ fn any_password_reaches_the_registry_as_it_is() {
     }
 }
 
-/// A configuration without database and migration; its image ends at the start
-/// phase, having no program.
-fn config(world: &World, image: &str, more: &str) -> String {
-    format!("image: {image}\ndatabase: off\nmigrate: off\n{}{more}\n", world.app(""))
-}
-
-fn phase<'a>(status: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
-    status["phases"].as_array().unwrap().iter().find(|phase| phase["name"] == name).unwrap()
-}
-
 #[test]
 fn a_registry_in_trouble_is_asked_again() {
     let registry = FakeRegistry::start();
     registry.trouble(At::Manifest, 2, Trouble::Page(503));
     let world = World::new();
-    let ran = world.run_once(&config(&world, &registry.image("1"), ""));
-    let image = phase(&ran.status, "image");
+    let ran = world.run_once(&world.bare(&registry.image("1"), ""));
+    let phases = ran.status["phases"].as_array().unwrap();
+    let image = phases.iter().find(|phase| phase["name"] == "image").unwrap();
     assert_eq!(image["state"], "done", "{}", ran.stderr);
     assert!(image["attempts"].as_u64().unwrap() >= 2, "{image}");
 }
@@ -221,8 +209,8 @@ fn credentials_go_to_their_own_host_and_no_other() {
         two.host(),
         two.image("1"),
     );
-    let ran = world.run_once(&config(&world, &one.image("1"), &more));
-    assert_eq!(phase(&ran.status, "image")["state"], "done", "{}", ran.stderr);
+    let ran = world.run_once(&world.bare(&one.image("1"), &more));
+    assert_eq!(ran.phase("image"), "done", "{}", ran.stderr);
     assert_eq!(one.logins(), ["user-one:password-of-one"]);
     assert_eq!(two.logins(), ["user-two:password-of-two"]);
 }
@@ -236,7 +224,7 @@ fn what_a_bad_token_is_denied_is_asked_for_once_without() {
         "registries:\n  {}: {{ username: octocat, password: {{ ssm: /test/token }} }}\n",
         registry.host()
     );
-    let config = config(&world, &registry.image("1"), &more);
+    let config = world.bare(&registry.image("1"), &more);
     let access =
         |anonymous| Access::Bearer { user: "octocat".into(), password: "new-token".into(), anonymous };
 
@@ -253,7 +241,7 @@ fn what_a_bad_token_is_denied_is_asked_for_once_without() {
 
     registry.allow(access(true));
     let ran = world.run_once(&config);
-    assert_eq!(phase(&ran.status, "image")["state"], "done", "{}", ran.stderr);
+    assert_eq!(ran.phase("image"), "done", "{}", ran.stderr);
     let notes = ran.status["notes"].to_string();
     assert!(notes.contains("pulled anonymously"), "{notes}");
 }
@@ -271,8 +259,8 @@ fn no_docker_configuration_is_written() {
         "registries:\n  {}: {{ username: octocat, password: {{ ssm: /test/password }} }}\n",
         registry.host()
     );
-    let ran = world.run_once(&config(&world, &registry.image("1"), &more));
-    assert_eq!(phase(&ran.status, "image")["state"], "done", "{}", ran.stderr);
+    let ran = world.run_once(&world.bare(&registry.image("1"), &more));
+    assert_eq!(ran.phase("image"), "done", "{}", ran.stderr);
     assert_eq!(std::fs::read_dir(&home).unwrap().count(), 0);
     assert!(docker(&["images", "-q", &registry.image("1")]).len() > 10);
 }

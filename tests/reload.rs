@@ -6,17 +6,10 @@
 mod support;
 
 use serde_json::Value;
+use support::engine::{inspect, runs};
 use support::forwarder::Forwarder;
 use support::peers::peers;
-use support::world::{Running, World, docker};
-
-/// An agent that serves `good`.
-fn serving(world: &World) -> Running<'_> {
-    let mut agent = world.start(&world.config("good", ""));
-    let status = agent.wait_for_end_of_run(1);
-    assert_eq!(status["run"]["outcome"], "ready", "{status}");
-    agent
-}
+use support::world::World;
 
 fn version(world: &World) -> String {
     let (_, body) = world.get("/health");
@@ -24,7 +17,7 @@ fn version(world: &World) -> String {
 }
 
 fn life(container: &str) -> String {
-    docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", container])
+    inspect(container, "{{.Id}} {{.State.StartedAt}}")
 }
 
 /// The run failed with this code, and the image `good` serves as before it.
@@ -43,12 +36,11 @@ fn assert_failed_and_serving(world: &World, status: &Value, code: &str) {
 #[test]
 fn a_good_image_takes_the_place_of_the_old_one() {
     let world = World::new();
-    let mut agent = serving(&world);
+    let mut agent = world.serve(&world.config("good", ""));
     let old = world.app_container();
     let before = version(&world);
     agent.reload(&world.config("v2", ""));
-    let status = agent.wait_for_end_of_run(2);
-    assert_eq!(status["run"]["outcome"], "ready", "{status}");
+    let status = agent.is_ready(2);
     assert!(status["serving"]["image"].as_str().unwrap().ends_with(":v2"), "{status}");
     assert_ne!(world.app_container(), old);
     assert_eq!((before.as_str(), version(&world).as_str()), ("1.0.0", "2.0.0"));
@@ -58,7 +50,7 @@ fn a_good_image_takes_the_place_of_the_old_one() {
 #[test]
 fn an_image_that_does_not_exist_leaves_the_old_app_untouched() {
     let world = World::new();
-    let mut agent = serving(&world);
+    let mut agent = world.serve(&world.config("good", ""));
     let app = world.app_container();
     let before = life(&app);
     agent.reload(&world.config("no-such-tag", ""));
@@ -66,16 +58,13 @@ fn an_image_that_does_not_exist_leaves_the_old_app_untouched() {
     assert_failed_and_serving(&world, &status, "image_not_found");
     assert_eq!(status["fault"]["phase"], "image");
     assert_eq!(life(&world.app_container()), before);
-    assert!(
-        docker(&["inspect", "--format", "/{{.Name}}", &app])
-            .ends_with(status["app"]["container"].as_str().unwrap())
-    );
+    assert!(inspect(&app, "/{{.Name}}").ends_with(status["app"]["container"].as_str().unwrap()));
 }
 
 #[test]
 fn an_image_that_never_gets_healthy_gives_way_to_the_old_app_and_is_kept_for_its_logs() {
     let world = World::new();
-    let mut agent = serving(&world);
+    let mut agent = world.serve(&world.config("good", ""));
     let old = world.app_container();
     agent.reload(&world.config("never-healthy", "deadlines: { health: 15s }\nhealth: [{ http: /health }]"));
     let status = agent.wait_for_end_of_run(2);
@@ -83,15 +72,12 @@ fn an_image_that_never_gets_healthy_gives_way_to_the_old_app_and_is_kept_for_its
     assert_eq!(status["fault"]["phase"], "health");
     let failed: Vec<String> = world.containers("app").into_iter().filter(|id| *id != old).collect();
     assert_eq!(failed.len(), 1, "the failed container is kept");
-    assert_eq!(docker(&["inspect", "--format", "{{.State.Running}}", &failed[0]]), "false");
-    assert_eq!(docker(&["inspect", "--format", "{{.State.Running}}", &old]), "true");
-    assert!(
-        docker(&["inspect", "--format", "/{{.Name}}", &old])
-            .ends_with(status["app"]["container"].as_str().unwrap())
-    );
+    assert!(!runs(&failed[0]));
+    assert!(runs(&old));
+    assert!(inspect(&old, "/{{.Name}}").ends_with(status["app"]["container"].as_str().unwrap()));
     // The next good one clears up.
     agent.reload(&world.config("v2", ""));
-    assert_eq!(agent.wait_for_end_of_run(3)["run"]["outcome"], "ready");
+    agent.is_ready(3);
     assert!(!world.containers("app").contains(&failed[0]));
     world.app_container();
 }
@@ -99,7 +85,7 @@ fn an_image_that_never_gets_healthy_gives_way_to_the_old_app_and_is_kept_for_its
 #[test]
 fn on_failure_leave_keeps_the_old_app_stopped_and_says_that_it_is_down() {
     let world = World::new();
-    let mut agent = serving(&world);
+    let mut agent = world.serve(&world.config("good", ""));
     let old = world.app_container();
     let app = world.app("  on_failure: leave\n");
     agent.reload(&world.config("exits", &app));
@@ -108,7 +94,7 @@ fn on_failure_leave_keeps_the_old_app_stopped_and_says_that_it_is_down() {
     assert_eq!(status["service"]["state"], "down", "{status}");
     assert_eq!(status["service"]["cause"]["code"], "app_exited", "{status}");
     assert!(status["serving"].is_null(), "{status}");
-    assert_eq!(docker(&["inspect", "--format", "{{.State.Running}}", &old]), "false");
+    assert!(!runs(&old));
     // What the failed run says stays; nobody takes the old one's end for news.
     agent.reload(&world.config("good", &app));
     let status = agent.wait_for_end_of_run(3);
@@ -119,7 +105,7 @@ fn on_failure_leave_keeps_the_old_app_stopped_and_says_that_it_is_down() {
 #[test]
 fn an_app_that_ends_at_its_start_is_caught_at_once_with_exit_code_and_tail() {
     let world = World::new();
-    let mut agent = serving(&world);
+    let mut agent = world.serve(&world.config("good", ""));
     // Far longer than a test waits: it is caught by its end, not by the deadline.
     agent.reload(&world.config("exits", "deadlines: { health: 15m }"));
     let status = agent.wait_for_end_of_run(2);
@@ -131,12 +117,11 @@ fn an_app_that_ends_at_its_start_is_caught_at_once_with_exit_code_and_tail() {
 #[test]
 fn a_reload_with_nothing_changed_touches_no_container() {
     let world = World::new();
-    let mut agent = serving(&world);
+    let mut agent = world.serve(&world.config("good", ""));
     let before = life(&world.app_container());
     let recording = world.record();
     agent.reload(&world.config("good", ""));
-    let status = agent.wait_for_end_of_run(2);
-    assert_eq!(status["run"]["outcome"], "ready", "{status}");
+    let status = agent.is_ready(2);
     assert_eq!(life(&world.app_container()), before);
     assert!(status["serving"]["run"].as_str().unwrap().starts_with("1-"), "{status}");
     assert_eq!((recording.of("app"), recording.of("migrate")), (vec![], vec![]));
@@ -146,17 +131,14 @@ fn a_reload_with_nothing_changed_touches_no_container() {
 fn a_rotated_secret_is_a_change() {
     let mut world = World::new();
     world.secret("/test/dsn-to-come", "https://canary-of-the-next-dsn@sentry.invalid/43");
-    let mut agent = serving(&world);
+    let mut agent = world.serve(&world.config("good", ""));
     let old = world.app_container();
     world.ssm.set("/test/dsn", "https://canary-of-the-next-dsn@sentry.invalid/43");
     agent.reload(&world.config("good", ""));
-    let status = agent.wait_for_end_of_run(2);
-    assert_eq!(status["run"]["outcome"], "ready", "{status}");
+    let status = agent.is_ready(2);
     let new = world.app_container();
     assert_ne!(new, old);
-    assert!(
-        docker(&["inspect", "--format", "{{json .Config.Env}}", &new]).contains("canary-of-the-next-dsn")
-    );
+    assert!(inspect(&new, "{{json .Config.Env}}").contains("canary-of-the-next-dsn"));
     let phases = status["phases"].as_array().unwrap();
     let migrate = phases.iter().find(|phase| phase["name"] == "migrate").unwrap();
     assert_eq!(migrate["state"], "kept", "a new secret is no new migration");
@@ -165,7 +147,7 @@ fn a_rotated_secret_is_a_change() {
 #[test]
 fn a_bad_configuration_changes_nothing_and_the_status_says_so() {
     let world = World::new();
-    let mut agent = serving(&world);
+    let mut agent = world.serve(&world.config("good", ""));
     let before = life(&world.app_container());
     agent.reload("image: [not, an, image]\nbogus: true\n");
     let refused = |status: &Value| {
@@ -196,8 +178,7 @@ fn a_registry_that_is_away_fails_only_what_has_changed() {
         world.image(&format!("{}/acme/tasks-api:{tag}", registry.address()));
     }
     let same = through(&registry, &world.config("good", ""));
-    let mut agent = world.start(&same);
-    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    let mut agent = world.serve(&same);
     let before = life(&world.app_container());
     registry.cut();
     agent.reload(&same);
@@ -218,7 +199,7 @@ fn a_registry_that_is_away_fails_only_what_has_changed() {
 fn a_denied_parameter_fails_only_what_has_changed() {
     let world = World::new();
     let config = world.config("good", "");
-    let mut agent = serving(&world);
+    let mut agent = world.serve(&world.config("good", ""));
     let before = life(&world.app_container());
     world.ssm.deny("/test/database-password");
     agent.reload(&config);

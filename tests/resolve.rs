@@ -1,15 +1,15 @@
 //! Values are fetched from where they live, by the real binary: what is
 //! missing is all named at once, and nothing is asked that is not needed.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
-use serde_json::Value;
+use support::agent::Ran;
 use support::docker::{FakeDocker, refusal};
+use support::engine::inspect;
 use support::imds::{ACCOUNT, REGION};
-use support::world::{Ran, World, docker};
+use support::world::World;
 
 /// An image nobody serves, tried once: a run with it ends in the image phase,
 /// right after everything was resolved.
@@ -25,13 +25,9 @@ fn config(world: &World, image: &str, env: &[(&str, &str)], more: &str) -> Strin
     )
 }
 
-fn phase<'a>(ran: &'a Ran, name: &str) -> &'a Value {
-    ran.status["phases"].as_array().unwrap().iter().find(|phase| phase["name"] == name).unwrap()
-}
-
 /// Everything was resolved, and only then the image could not be had.
 fn assert_resolved(ran: &Ran) {
-    assert_eq!(phase(ran, "resolve")["state"], "done", "{}", ran.stderr);
+    assert_eq!(ran.phase("resolve"), "done", "{}", ran.stderr);
     assert_eq!(ran.status["fault"]["code"], "registry_unreachable", "{}", ran.stderr);
 }
 
@@ -117,10 +113,9 @@ fn values_of_every_source_reach_the_application_as_they_are() {
          TEXT: {{ secretsmanager: test/json, key: s }}\n",
         world.app("")
     );
-    let ran = world.run_once(&world.config("good", &app));
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    world.run_once(&world.config("good", &app)).is_ready();
     let container = world.containers("app").remove(0);
-    let env = docker(&["inspect", "--format", "{{json .Config.Env}}", &container]);
+    let env = inspect(&container, "{{json .Config.Env}}");
     let env: Vec<String> = serde_json::from_str(&env).unwrap();
     let value = |name: &str| env.iter().find_map(|pair| pair.strip_prefix(&format!("{name}=")));
     assert_eq!(value("LITERAL"), Some("i-0abc123def4567890 in eu-central-1, pr 42"));
@@ -226,9 +221,7 @@ fn outside_ec2_an_application_that_asks_for_nothing_runs() {
         .config("good", &format!("{database}{app}"))
         .replace("ssm: /test/registry-password", "env: REGISTRY_PASSWORD")
         .replace("report: { parameter: /test/status }\n", "");
-    let ran = world.run_once(&config);
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert_eq!(ran.status["run"]["outcome"], "ready");
+    world.run_once(&config).is_ready();
     assert!(world.imds.seen().is_empty());
     assert!(world.ssm.calls().is_empty());
 }

@@ -4,14 +4,13 @@
 
 mod support;
 
-use support::world::{World, docker};
+use support::engine::inspect;
+use support::world::World;
 
 #[test]
 fn a_first_boot_ends_with_a_healthy_migrated_application() {
     let world = World::new();
-    let ran = world.run_once(&world.config("good", ""));
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert_eq!(ran.status["run"]["outcome"], "ready");
+    let ran = world.run_once(&world.config("good", "")).ready();
     assert_eq!(ran.status["service"]["state"], "up");
     assert_eq!(ran.status["image"]["source"], "pulled");
     assert_eq!(ran.status["migration"]["to"], "0002");
@@ -33,11 +32,9 @@ fn the_parameter_is_byte_for_byte_the_file_and_written_seldom() {
 fn a_second_run_on_a_converged_machine_touches_no_container() {
     let world = World::new();
     world.run_once(&world.config("good", ""));
-    let before =
-        docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &world.containers("app")[0]]);
-    let ran = world.run_once(&world.config("good", ""));
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let after = docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &world.containers("app")[0]]);
+    let before = inspect(&world.containers("app")[0], "{{.Id}} {{.State.StartedAt}}");
+    let ran = world.run_once(&world.config("good", "")).ready();
+    let after = inspect(&world.containers("app")[0], "{{.Id}} {{.State.StartedAt}}");
     assert_eq!(before, after);
     let kept: Vec<&str> =
         ran.status["phases"].as_array().unwrap().iter().map(|p| p["state"].as_str().unwrap()).collect();

@@ -12,22 +12,25 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use support::configs::SERVER;
 use support::docker::{FakeDocker, refusal};
+use support::engine::docker;
 use support::github::{COMMIT, GitHub, Tarball};
 use support::imds::{ACCOUNT, REGION};
 use support::journal::Journal;
 use support::peers::peers;
-use support::process::Own;
+use support::process::{Own, signal};
 use support::registry::{Access, At, FakeRegistry, Trouble};
 use support::ssm::Failure;
-use support::world::{World, docker, eventually};
+use support::wait::eventually;
+use support::world::World;
 
 /// Prints its whole environment, in every encoding that a program might.
 const ECHO: &str = "\
@@ -153,8 +156,7 @@ fn ask_all(world: &World) -> String {
 fn run(world: &mut World, config: &str) -> (Value, String) {
     let journal = Journal::of(world);
     world.write_config(config);
-    let path = world.config_path().display().to_string();
-    let mut agent = Own(journal.command(world, &["run", "--once", "--config", &path]).spawn().unwrap());
+    let mut agent = Own(journal.run(world, &["--once"]).spawn().unwrap());
     let watcher = Watcher::of(world, journal);
     while agent.try_wait().unwrap().is_none() {
         inspect(world, &agent);
@@ -183,13 +185,12 @@ fn a_deployment_reloaded_killed_and_taken_up_again_shows_none() {
     let (mut world, env) = guarded();
     let socket = || fs::metadata("/var/run/docker.sock").unwrap().permissions().mode();
     let before = socket();
-    let server = include_str!("support/server.py");
-    let app = format!("{env}  command: {}\n", json!(["python", "-c", format!("{ECHO}{server}")]));
+    let app = format!("{env}  command: {}\n", json!(["python", "-c", format!("{ECHO}{SERVER}")]));
     let migrate = format!("migrate:\n  command: {}\n", json!(["python", "-c", ECHO]));
     let config = world.light("good", &app, &migrate);
     world.write_config(&config);
-    let (journal, path) = (Journal::of(&world), world.config_path().display().to_string());
-    let mut agent = Own(journal.command(&mut world, &["run", "--config", &path]).spawn().unwrap());
+    let journal = Journal::of(&world);
+    let mut agent = Own(journal.run(&mut world, &[]).spawn().unwrap());
     let watcher = Watcher::of(&world, journal);
     let watched = fs::File::create(world.path("watched")).unwrap();
     let run_ended = |sequence: u64| {
@@ -213,13 +214,13 @@ fn a_deployment_reloaded_killed_and_taken_up_again_shows_none() {
         assert!(asked.contains(&format!("{name} [redacted]")), "{name}");
     }
     world.write_config(&config.replace(":good\n", ":v2\n"));
-    assert!(Command::new("kill").args(["-HUP", &agent.id().to_string()]).status().unwrap().success());
+    signal(&agent, "HUP");
     let status = run_ended(2);
     assert_eq!(status["run"]["outcome"], "ready", "{status}");
     agent.kill().unwrap();
     agent.wait().unwrap();
     let mut agent = world.start(&config);
-    assert_eq!(agent.wait_for_end_of_run(3)["run"]["outcome"], "ready");
+    agent.is_ready(3);
     docker(&["kill", &world.app_container()]);
     let status = agent.wait_for("service down", |status| status["service"]["state"] == "down");
     assert!(status["service"]["cause"]["tail"].as_str().is_some(), "{status}");
@@ -269,13 +270,9 @@ fn a_registry_that_repeats_the_login_shows_none() {
     world.secret("/test/login", &password);
     registry.allow(Access::Basic("octocat".to_owned(), password));
     registry.trouble(At::Manifest, usize::MAX, Trouble::Echo);
-    let config = format!(
-        "image: {}\ndatabase: off\nmigrate: off\nreport: {{ parameter: /test/status }}\n\
-         registries:\n  {}: {{ username: octocat, password: {{ ssm: /test/login }} }}\n{}",
-        registry.image("1"),
-        registry.host(),
-        world.app(&env)
-    );
+    let host = registry.host();
+    let login = format!("registries:\n  {host}: {{ username: octocat, password: {{ ssm: /test/login }} }}\n");
+    let config = world.bare(&registry.image("1"), &(login + &world.app(&env)));
     let (status, _) = run(&mut world, &config);
     assert_eq!(status["fault"]["class"], "registry", "{status}");
     let logins = registry.logins();
@@ -293,10 +290,7 @@ fn an_engine_that_repeats_the_roles_ecr_login_shows_none() {
         FakeDocker::start(move |_, path| path.starts_with("/images/create").then(|| refusal(500, &words)));
     world.set_env("DOCKER_HOST", &engine.host());
     let image = format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/api:1");
-    let config = format!(
-        "image: {image}\ndatabase: off\nmigrate: off\ntries: {{ pull: 1 }}\nreport: {{ parameter: /test/status }}\n{}",
-        world.app("")
-    );
+    let config = world.bare(&image, "tries: { pull: 1 }\n");
     let (status, _) = run(&mut world, &config);
     assert_eq!(status["fault"]["class"], "registry", "{status}");
     assert!(status["fault"]["message"].as_str().unwrap().contains("[redacted]"), "{status}");
@@ -314,17 +308,13 @@ fn a_failed_build_that_prints_secrets_shows_none() {
         peers().platform_base
     );
     let github = GitHub::serving(Tarball::new().file("Dockerfile", dockerfile).file("secret", &hidden).gz());
-    let config = format!(
-        "image: {registry}/acme/absent:none\n\
-         registries:\n  {registry}: {{ username: {user}, password: {{ ssm: /test/registry-password }} }}\n\
-         report: {{ parameter: /test/status }}\n\
-         source: {{ repository: acme/api, ref: {COMMIT}, api_url: \"{api}\", token: {{ ssm: /test/github }} }}\n\
-         database: off\nhealth: [tcp]\n{app}    HIDDEN: {{ ssm: /test/hidden }}\n",
-        registry = peers().registry,
-        user = peers().registry_user,
-        api = github.api.url(),
-        app = world.app(&env),
+    let more = format!(
+        "source: {{ repository: acme/api, ref: {COMMIT}, api_url: \"{}\", token: {{ ssm: /test/github }} }}\n\
+         database: off\nhealth: [tcp]\n{}    HIDDEN: {{ ssm: /test/hidden }}\n",
+        github.api.url(),
+        world.app(&env),
     );
+    let config = world.config("none", &more);
     let (status, heard) = run(&mut world, &config);
     assert_eq!(status["fault"]["code"], "build_failed", "{status}");
     assert!(heard.contains("[redacted][redacted]"), "printed, and in base64");
@@ -372,7 +362,7 @@ async fn errors_show_none_in_their_chains_nor_in_debug() {
         format!("{:?}", DatabaseUrl::parse(&format!("postgresql://u:{secret}@h:port/d"))),
         format!("{:?}", DatabaseUrl::parse(&format!("postgresql://u:{}@h/d", secret.replace('%', "%25")))),
         format!("{:?}", Credentials { username: "u".to_owned(), password: secret.to_owned().into() }),
-        format!("{:?}", ImageReference::parse("host/UPPER name")),
+        format!("{:?}", ImageReference::parse(&format!("host/{secret} name"))),
     ];
     for text in all {
         assert!(!text.contains("canary"), "{text}");

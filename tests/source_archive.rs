@@ -1,23 +1,18 @@
 //! A source tarball is checked whole before any of it is sent, and what is sent is the build context.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "support/github.rs"]
-mod github;
+mod support;
 
 use std::io::Read as _;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use github::{Answer, COMMIT, GitHub, Tarball, gzip, header};
 use preview_agent::github::{Archive, Limits, Request, SourceError, fetch};
 use preview_agent::retry::Policy;
+use support::github::{Answer, COMMIT, GitHub, Tarball, gzip, header};
+use support::wait::block_on;
 use tar::EntryType;
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 fn limits() -> Limits {
     let retry =

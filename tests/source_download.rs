@@ -1,18 +1,17 @@
 //! The way from the API to the spool: what GitHub says is understood, what it
 //! asks for is obeyed, and the token goes to the API alone.
 
-// The lints' exemption for tests covers test functions only, not their helpers.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "support/github.rs"]
-mod github;
+mod support;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use github::{Answer, COMMIT, GitHub, Host, Tarball};
 use preview_agent::github::{Archive, Limits, Progress, Request, SourceError, fetch};
 use preview_agent::retry::Policy;
 use secrecy::SecretString;
+use support::github::{Answer, COMMIT, GitHub, Host, Tarball};
+use support::wait::block_on;
 
 const TOKEN: &str = "ghp_canary0123456789";
 
@@ -44,8 +43,7 @@ fn progress_of(request: &Request, limits: &Limits) -> (Result<Archive, SourceErr
     drop(rustls::crypto::ring::default_provider().install_default());
     let spool = tempfile::tempdir().unwrap();
     let mut progress = Vec::new();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let fetched = runtime.block_on(fetch(request, spool.path(), limits, |seen| progress.push(seen)));
+    let fetched = block_on(fetch(request, spool.path(), limits, |seen| progress.push(seen)));
     let result = fetched.map_err(|gave_up| gave_up.error);
     assert_eq!(std::fs::read_dir(spool.path()).unwrap().count(), 0, "the spool file has a name");
     if let Err(error) = &result {
@@ -264,12 +262,10 @@ fn a_redirect_without_end_is_left() {
 #[test]
 fn a_spool_folder_that_cannot_be_written_is_named_as_the_cause() {
     let github = GitHub::serving(archive());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     drop(rustls::crypto::ring::default_provider().install_default());
     let spool = tempfile::tempdir().unwrap();
     let missing = spool.path().join("missing");
-    let error =
-        runtime.block_on(fetch(&request(&github.api), &missing, &limits(), |_| {})).unwrap_err().error;
+    let error = block_on(fetch(&request(&github.api), &missing, &limits(), |_| {})).unwrap_err().error;
     assert!(matches!(error, SourceError::Spool(_)), "{error}");
 }
 

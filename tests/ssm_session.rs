@@ -1,12 +1,7 @@
 //! On an instance with systemd and an engine of its own: what `ssm-user` can do
 //! in a session, and the reload that Run Command asks for.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed unwrap is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
@@ -18,7 +13,8 @@ use serde_json::Value;
 use support::forwarder::Forwarder;
 use support::machine::Machine;
 use support::peers::{Peers, peers};
-use support::world::{World, eventually};
+use support::wait::eventually;
+use support::world::World;
 
 /// Nothing here is to ask for metadata.
 const DROP_IN: &str = "[Service]\nEnvironment=AWS_EC2_METADATA_DISABLED=true\n";

@@ -8,7 +8,9 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::world::{Ran, World, docker};
+use support::agent::{Ran, has};
+use support::engine::inspect;
+use support::world::World;
 
 /// Answers each path as its argument says: a status and a body; one body never ends, one tells a secret.
 const SERVER: &str = r#"
@@ -39,11 +41,6 @@ fn serving(world: &World, answers: serde_json::Value, more: &str) -> Ran {
     world.run_once(&with_command(world, &["python3", "-c", SERVER, &answers.to_string()], more))
 }
 
-#[track_caller]
-fn message_has(fault: &serde_json::Value, words: &str) {
-    assert!(fault["message"].as_str().unwrap().contains(words), "{fault}");
-}
-
 #[test]
 fn a_port_that_a_container_holds_is_told_with_the_containers_name() {
     let first = World::new();
@@ -52,9 +49,9 @@ fn a_port_that_a_container_holds_is_told_with_the_containers_name() {
     second.port = first.port;
     let ran = serving(&second, json!({"/docs": [200, ""]}), "");
     let fault = ran.failed_with("port_in_use");
-    let holder = docker(&["inspect", "--format", "{{.Name}}", &first.containers("app")[0]]);
+    let holder = inspect(&first.containers("app")[0], "{{.Name}}");
     assert_eq!(fault["phase"], "start");
-    message_has(fault, &format!("port {} is held by the container {}", first.port, &holder[1..]));
+    has(&fault["message"], &format!("port {} is held by the container {}", first.port, &holder[1..]));
 }
 
 #[test]
@@ -62,7 +59,7 @@ fn a_port_that_another_process_holds_is_told_so() {
     let world = World::new();
     let _holder = TcpListener::bind(("127.0.0.1", world.port)).unwrap();
     let ran = serving(&world, json!({"/docs": [200, ""]}), "");
-    message_has(ran.failed_with("port_in_use"), "is held by a process outside Docker");
+    has(&ran.failed_with("port_in_use")["message"], "is held by a process outside Docker");
 }
 
 #[test]
@@ -72,7 +69,7 @@ fn an_application_that_exits_is_caught_at_once_with_its_code_and_last_output() {
     let ran = world.run_once(&world.config("exits", "database: off\n"));
     assert!(begun.elapsed() < Duration::from_secs(60), "only at the deadline of 120 s");
     let fault = ran.failed_with("app_exited");
-    message_has(fault, "exit code 3: ModuleNotFoundError: No module named 'app.settings'");
+    has(&fault["message"], "exit code 3: ModuleNotFoundError: No module named 'app.settings'");
     assert!(fault["tail"].as_str().unwrap().starts_with("Traceback"), "{fault}");
     assert_eq!((&fault["phase"], &ran.status["service"]["state"]), (&"health".into(), &"down".into()));
 }
@@ -81,7 +78,7 @@ fn an_application_that_exits_is_caught_at_once_with_its_code_and_last_output() {
 fn a_command_that_is_not_in_the_image_is_told() {
     let world = World::new();
     let ran = world.run_once(&with_command(&world, &["uvikorn"], ""));
-    message_has(ran.failed_with("app_exited"), "uvikorn");
+    has(&ran.failed_with("app_exited")["message"], "uvikorn");
 }
 
 #[test]
@@ -90,7 +87,7 @@ fn an_application_beyond_its_memory_limit_is_told_as_that() {
     let eats = "held = []\nwhile True: held.append(bytearray(1 << 20))";
     let app = world.app(&format!("  memory: 32m\n  command: [python3, -c, {}]\n", json!(eats)));
     let ran = world.run_once(&world.config("good", &format!("database: off\n{app}")));
-    message_has(ran.failed_with("app_oom_killed"), "exit code 137, out of memory");
+    has(&ran.failed_with("app_oom_killed")["message"], "exit code 137, out of memory");
 }
 
 #[test]
@@ -98,7 +95,7 @@ fn an_application_that_does_not_listen_is_told_at_the_tcp_stage() {
     let world = World::new();
     let idle = "trap exit TERM; sleep 600 & wait";
     let ran = world.run_once(&with_command(&world, &["sh", "-c", idle], ""));
-    message_has(ran.failed_with("health_timeout"), "not healthy within 5 s");
+    has(&ran.failed_with("health_timeout")["message"], "not healthy within 5 s");
     let stages = ran.status["health"].as_array().unwrap();
     assert_eq!((stages.len(), &stages[0]["stage"], &stages[0]["ok"]), (1, &"tcp".into(), &false.into()));
 }
@@ -110,7 +107,7 @@ fn a_written_stage_is_strict_about_its_status() {
     let ran =
         serving(&world, json!({"/docs": [200, ""]}), "health: [tcp, { http: /docs }, { http: /readyz }]\n");
     let fault = ran.failed_with("health_status");
-    message_has(fault, "not healthy within 5 s: /readyz answered 404 not here");
+    has(&fault["message"], "not healthy within 5 s: /readyz answered 404 not here");
     assert!(fault["tail"].as_str().unwrap().contains("GET /readyz"), "{fault}");
     let took = begun.elapsed().as_secs();
     assert!((3..60).contains(&took), "given up after {took} s");
@@ -119,8 +116,7 @@ fn a_written_stage_is_strict_about_its_status() {
 #[test]
 fn without_written_stages_a_404_is_skipped_and_said() {
     let world = World::new();
-    let ran = serving(&world, json!({"/docs": [200, ""]}), "");
-    ran.is_ready();
+    let ran = serving(&world, json!({"/docs": [200, ""]}), "").ready();
     let shown: Vec<_> = ran.status["health"]
         .as_array()
         .unwrap()
@@ -140,7 +136,7 @@ fn without_written_stages_a_404_is_skipped_and_said() {
 fn an_application_that_serves_none_of_the_usual_paths_is_told_what_to_do() {
     let world = World::new();
     let ran = serving(&world, json!({}), "");
-    message_has(ran.failed_with("health_status"), "name a path under `health`");
+    has(&ran.failed_with("health_status")["message"], "name a path under `health`");
 }
 
 #[test]
@@ -149,7 +145,7 @@ fn an_answer_that_lacks_the_expected_field_is_shown() {
     let answers = json!({"/health": [503, "{\"status\": \"unhealthy\", \"database\": \"disconnected\"}"]});
     let ran = serving(&world, answers, "health: [{ http: /health, json: { status: healthy } }]\n");
     let fault = ran.failed_with("health_unhealthy");
-    message_has(fault, r#"/health answered 503 {"status": "unhealthy", "database": "disconnected"}"#);
+    has(&fault["message"], r#"/health answered 503 {"status": "unhealthy", "database": "disconnected"}"#);
 }
 
 #[test]
@@ -164,8 +160,7 @@ fn the_expected_fields_hold_whatever_else_the_answer_says() {
 #[test]
 fn an_answer_without_end_is_read_no_further_than_needed() {
     let world = World::new();
-    let ran = serving(&world, json!({"/docs": [200, "endless"]}), "health: [{ http: /docs }]\n");
-    ran.is_ready();
+    serving(&world, json!({"/docs": [200, "endless"]}), "health: [{ http: /docs }]\n").is_ready();
 }
 
 #[test]
@@ -193,10 +188,9 @@ fn the_sample_starts_with_an_empty_dsn_parameter_and_not_with_a_literal_empty_on
     let mut world = World::new();
     world.set_env("DSN", "");
     let dsn = |value: &str| world.app("").replace("{ ssm: /test/dsn, optional: true }", value);
-    let ran = world.run_once(&world.config("good", &dsn("{ env: DSN }")));
-    ran.is_ready();
+    world.run_once(&world.config("good", &dsn("{ env: DSN }"))).is_ready();
     let ran = world.run_once(&world.config("good", &dsn("\"\"")));
-    message_has(ran.failed_with("app_exited"), "BadDsn: Unsupported scheme");
+    has(&ran.failed_with("app_exited")["message"], "BadDsn: Unsupported scheme");
     assert_eq!(ran.status["service"]["state"], "up", "the one before serves again");
 }
 
@@ -210,6 +204,6 @@ fn a_proven_application_restarts_by_itself_has_bounded_logs_and_its_limit() {
     ));
     world.run_once(&world.config("good", &format!("database: off\n{app}"))).is_ready();
     let format = "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.LogConfig.Config}} {{.HostConfig.Memory}}";
-    let made = docker(&["inspect", "--format", format, &world.containers("app")[0]]);
+    let made = inspect(&world.containers("app")[0], format);
     assert_eq!(made, "unless-stopped map[max-file:3 max-size:10m] 67108864");
 }

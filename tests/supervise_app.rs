@@ -8,10 +8,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::ledger::{Halt, Moment, Point};
+use support::engine::{docker, inspect, let_go, runs};
+use support::ledger::{Halt, Point};
 use support::postgres::Postgres;
 use support::proxy::Proxy;
-use support::world::{World, docker};
+use support::trouble::Moment;
+use support::world::World;
 
 /// Far less than the 30 s in which three probes would miss it.
 const AT_ONCE: Duration = Duration::from_secs(10);
@@ -50,8 +52,7 @@ fn an_app_killed_between_the_run_and_the_watch_is_down_for_the_same_reason() {
 #[test]
 fn an_app_killed_through_docker_is_down_at_once_and_docker_leaves_it_so() {
     let world = World::new();
-    let mut agent = world.start(&world.config("good", ""));
-    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    let mut agent = world.serve(&world.config("good", ""));
     let app = world.app_container();
     let killed = Instant::now();
     docker(&["kill", &app]);
@@ -67,7 +68,7 @@ fn an_app_killed_through_docker_is_down_at_once_and_docker_leaves_it_so() {
     assert!(status["service"]["cause"]["tail"].as_str().unwrap().contains("GET /health/db"), "{status}");
     assert_eq!(status["run"]["outcome"], "ready", "what the run did stays true");
     assert!(status["verdict"].as_str().unwrap().starts_with("down: app: app_exited"), "{status}");
-    assert_eq!(docker(&["inspect", "--format", "{{.State.Running}} {{.RestartCount}}", &app]), "false 0");
+    assert_eq!(inspect(&app, "{{.State.Running}} {{.RestartCount}}"), "false 0");
     docker(&["start", &app]);
     let status = agent.wait_for("service up again", up);
     assert!(status["notes"][0].as_str().unwrap().contains("it was started again by hand"), "{status}");
@@ -77,8 +78,7 @@ fn an_app_killed_through_docker_is_down_at_once_and_docker_leaves_it_so() {
 fn an_app_whose_container_is_removed_is_told_so_and_a_reload_brings_it_back() {
     let world = World::new();
     let config = world.config("good", "");
-    let mut agent = world.start(&config);
-    agent.wait_for_end_of_run(1);
+    let mut agent = world.serve(&config);
     docker(&["rm", "-f", &world.app_container()]);
     agent.wait_for("removal told", |status| status["service"]["cause"]["code"] == "app_removed");
     agent.reload(&config);
@@ -89,11 +89,10 @@ fn an_app_whose_container_is_removed_is_told_so_and_a_reload_brings_it_back() {
 #[test]
 fn an_app_whose_process_is_killed_is_restarted_by_docker_and_that_is_told() {
     let world = World::new();
-    let mut agent = world.start(&world.config("good", ""));
-    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    let mut agent = world.serve(&world.config("good", ""));
     let app = world.app_container();
     let killed = Instant::now();
-    let pid = docker(&["inspect", "--format", "{{.State.Pid}}", &app]);
+    let pid = inspect(&app, "{{.State.Pid}}");
     assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     let status = agent.wait_for("service down", down);
     assert!(killed.elapsed() < AT_ONCE, "{:?}", killed.elapsed());
@@ -114,8 +113,7 @@ fn an_app_that_ends_again_and_again_is_a_crash_loop() {
     let serve = "uvicorn app.main:app --host 0.0.0.0 --port 8000 & \
                  while [ ! -e /tmp/end ]; do sleep 0.1; done; echo the end is near; exit 7";
     let app = world.app(&format!("  command: [sh, -c, {serve:?}]\n"));
-    let mut agent = world.start(&world.config("good", &app));
-    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    let mut agent = world.serve(&world.config("good", &app));
     docker(&["exec", &world.app_container(), "touch", "/tmp/end"]);
     let status = agent.wait_for("crash loop", |status| {
         status["service"]["cause"]["code"] == "app_crash_loop"
@@ -131,14 +129,13 @@ fn an_app_that_ends_again_and_again_is_a_crash_loop() {
 fn an_app_that_died_while_nobody_looked_is_found_down_and_a_run_deploys_it_again() {
     let world = World::new();
     let config = world.config("good", "");
-    let mut agent = world.start(&config);
-    agent.wait_for_end_of_run(1);
+    let agent = world.serve(&config);
     agent.stop();
     docker(&["kill", &world.app_container()]);
     let mut agent = world.start(&config);
     let status = agent.wait_for_end_of_run(2);
     assert_eq!((&status["run"]["outcome"], up(&status)), (&"ready".into(), true), "{status}");
-    assert_eq!(docker(&["inspect", "--format", "{{.State.Running}}", &world.app_container()]), "true");
+    assert!(runs(&world.app_container()));
 }
 
 #[test]
@@ -150,10 +147,9 @@ fn a_dead_database_degrades_the_service_and_the_app_is_left_alone() {
         support::peers::peers().postgres_host,
         database.port
     );
-    let mut agent = world.start(&world.config("good", &block));
-    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    let mut agent = world.serve(&world.config("good", &block));
     let app = world.app_container();
-    let life = || docker(&["inspect", "--format", "{{.State.StartedAt}} {{.RestartCount}}", &app]);
+    let life = || inspect(&app, "{{.State.StartedAt}} {{.RestartCount}}");
     let before = life();
     database.stop();
     let status = agent.wait_for("degraded service", |status| status["service"]["state"] == "degraded");
@@ -170,8 +166,7 @@ fn a_dead_database_degrades_the_service_and_the_app_is_left_alone() {
 #[test]
 fn what_still_serves_is_watched_during_a_run_as_well() {
     let world = World::new();
-    let mut agent = world.start(&world.config("good", ""));
-    agent.wait_for_end_of_run(1);
+    let mut agent = world.serve(&world.config("good", ""));
     let app = world.app_container();
     // A migration of another kind holds the second run up for as long as the test needs.
     let migrate = "migrate:\n  command: [sh, -c, 'until [ -e /tmp/go ]; do sleep 0.1; done']\n";
@@ -181,7 +176,7 @@ fn what_still_serves_is_watched_during_a_run_as_well() {
     let status = agent.wait_for("service down", down);
     assert_eq!(status["run"]["outcome"], "in_progress");
     assert!(cause(&status).contains("exit code 137"), "{status}");
-    docker(&["exec", &migration, "touch", "/tmp/go"]);
+    let_go(&migration);
     let status = agent.wait_for_end_of_run(2);
     assert_eq!((&status["run"]["outcome"], up(&status)), (&"ready".into(), true), "{status}");
 }
@@ -191,8 +186,7 @@ fn secrets_that_this_process_never_read_are_masked_in_the_tail_as_well() {
     let world = World::new();
     let serve = "echo the dsn is $SENTRY_DSN; exec uvicorn app.main:app --host 0.0.0.0 --port 8000";
     let config = world.config("good", &world.app(&format!("  command: [sh, -c, {serve:?}]\n")));
-    let mut agent = world.start(&config);
-    assert_eq!(agent.wait_for_end_of_run(1)["run"]["outcome"], "ready");
+    let agent = world.serve(&config);
     agent.stop();
     world.ssm.deny("/test/dsn");
     let mut agent = world.start(&config);

@@ -6,7 +6,9 @@
 mod support;
 
 use serde_json::Value;
-use support::world::{World, docker, eventually};
+use support::engine::{inspect, let_go, runs};
+use support::wait::eventually;
+use support::world::World;
 
 /// A migration that runs until the test lets it go on, and leaves a mark each time it does.
 const HELD: &str = "until [ -e /tmp/go ]; do sleep 0.1; done; alembic upgrade head; \
@@ -16,14 +18,6 @@ const HELD: &str = "until [ -e /tmp/go ]; do sleep 0.1; done; alembic upgrade he
 fn held(world: &World) -> String {
     world.sql("CREATE TABLE IF NOT EXISTS marks (mark int)");
     format!("migrate:\n  command: [sh, -c, {HELD:?}]\n")
-}
-
-fn let_go(migration: &str) {
-    docker(&["exec", migration, "touch", "/tmp/go"]);
-}
-
-fn running(container: &str) -> bool {
-    docker(&["inspect", "--format", "{{.State.Running}}", container]) == "true"
 }
 
 fn outcome(status: &Value) -> &str {
@@ -48,18 +42,17 @@ fn reloads_during_a_migration_wait_for_it_and_the_newest_wins() {
     let again = "migrate:\n  command: [sh, -c, 'sleep 1; alembic upgrade head']\n".to_owned();
     agent.reload(&world.config("good", &(again + &app("twice"))));
     reread(2);
-    assert!(running(&migration));
+    assert!(runs(&migration));
     assert_eq!(world.status().unwrap()["run"]["sequence"], 1);
     let_go(&migration);
-    let status = agent.wait_for_end_of_run(2);
-    assert_eq!(outcome(&status), "ready", "{status}");
+    let status = agent.is_ready(2);
     let id = status["run"]["id"].as_str().unwrap();
     assert!(agent.stderr().contains(&format!("superseded by run {id}")), "{}", agent.stderr());
     assert_eq!(recording.most_at_once("migrate"), 1);
     assert_eq!(recording.count("migrate", "create"), 2);
     assert_eq!(recording.count("app", "create"), 1, "the superseded run did not get that far");
     assert_eq!(world.sql("SELECT count(*) FROM marks"), "1");
-    let env = docker(&["inspect", "--format", "{{json .Config.Env}}", &world.app_container()]);
+    let env = inspect(&world.app_container(), "{{json .Config.Env}}");
     assert!(env.contains("RELOADED=twice"), "{env}");
 }
 
@@ -71,8 +64,7 @@ fn a_reload_between_two_tries_of_a_failing_migration_does_not_wait_for_the_other
         status["phases"].as_array().into_iter().flatten().any(|phase| phase["attempts"].as_u64() >= Some(2))
     });
     agent.reload(&world.config("good", ""));
-    let status = agent.wait_for_end_of_run(2);
-    assert_eq!(outcome(&status), "ready", "{status}");
+    agent.is_ready(2);
     assert!(agent.stderr().contains("superseded by run"), "{}", agent.stderr());
 }
 
@@ -84,14 +76,13 @@ fn a_migration_outlives_the_agents_crash_and_is_adopted() {
     let agent = world.start(&config);
     let migration = world.running_migration();
     agent.crash();
-    assert!(running(&migration));
+    assert!(runs(&migration));
     let mut agent = world.start(&config);
     agent.wait_for("migration of the second run", |status| {
         status["run"]["sequence"] == 2 && status["run"]["phase"] == "migrate"
     });
     let_go(&migration);
-    let status = agent.wait_for_end_of_run(2);
-    assert_eq!(outcome(&status), "ready", "{status}");
+    let status = agent.is_ready(2);
     assert_eq!(status["migration"]["to"], "0002");
     assert_eq!(recording.count("migrate", "create"), 1);
     assert_eq!(world.sql("SELECT count(*) FROM marks"), "1");
@@ -110,8 +101,7 @@ fn a_job_before_it_does_not_take_the_evidence_of_a_migration_that_a_crash_left()
     agent.crash();
     let_go(&migration);
     let mut agent = world.start(&config);
-    let status = agent.wait_for_end_of_run(2);
-    assert_eq!(outcome(&status), "ready", "{status}");
+    agent.is_ready(2);
     assert_eq!(recording.count("migrate", "create"), 2);
     assert_eq!(world.sql("SELECT count(*) FROM marks"), "1");
 }
@@ -127,12 +117,11 @@ fn sigterm_in_a_migration_leaves_it_running_and_the_next_start_adopts_it() {
     let status = world.status().unwrap();
     assert_eq!(outcome(&status), "failed", "{status}");
     assert_eq!(status["fault"]["code"], "interrupted");
-    assert!(running(&migration));
+    assert!(runs(&migration));
     let_go(&migration);
     // It may have ended by the time it is adopted, or not: its result counts either way.
     let mut agent = world.start(&config);
-    let status = agent.wait_for_end_of_run(2);
-    assert_eq!(outcome(&status), "ready", "{status}");
+    agent.is_ready(2);
     assert_eq!(recording.count("migrate", "create"), 1);
     assert_eq!(world.sql("SELECT count(*) FROM marks"), "1");
 }
@@ -152,14 +141,13 @@ fn an_agent_that_is_stopped_after_a_failure_says_so() {
 #[test]
 fn sigterm_leaves_the_app_up_and_unwatched() {
     let world = World::new();
-    let mut agent = world.start(&world.config("good", ""));
-    agent.wait_for_end_of_run(1);
+    let agent = world.serve(&world.config("good", ""));
     assert_eq!(agent.stop(), Some(0));
     let status = world.status().unwrap();
     assert_eq!((outcome(&status), &status["service"]["state"]), ("ready", &"unwatched".into()), "{status}");
     assert!(status["verdict"].as_str().unwrap().starts_with("unwatched: "), "{status}");
     assert_eq!(world.ssm.value("/test/status").unwrap().into_bytes(), world.status_bytes());
-    assert!(running(&world.app_container()));
+    assert!(runs(&world.app_container()));
     assert_eq!(world.get("/health").0, 200);
 }
 
@@ -172,8 +160,7 @@ fn slow_to_stop(world: &World, more: &str) -> String {
 #[test]
 fn sigterm_in_the_swap_leaves_the_old_app_serving() {
     let world = World::new();
-    let mut agent = world.start(&world.config("good", &slow_to_stop(&world, "")));
-    assert_eq!(outcome(&agent.wait_for_end_of_run(1)), "ready");
+    let agent = world.serve(&world.config("good", &slow_to_stop(&world, "")));
     let old = world.app_container();
     let recording = world.record();
     agent.reload(&world.config("v2", &slow_to_stop(&world, "")));
@@ -190,14 +177,13 @@ fn sigterm_in_the_swap_leaves_the_old_app_serving() {
         died.is_some_and(|died| events[died..].contains(&("start".to_owned(), old.clone())))
     };
     eventually("the old app is started again", after_its_end);
-    assert!(running(&old));
+    assert!(runs(&old));
 }
 
 #[test]
 fn a_crash_while_the_old_app_is_being_stopped_converges_to_one_container() {
     let world = World::new();
-    let mut agent = world.start(&world.config("good", &slow_to_stop(&world, "")));
-    agent.wait_for_end_of_run(1);
+    let agent = world.serve(&world.config("good", &slow_to_stop(&world, "")));
     let old = world.app_container();
     let recording = world.record();
     let config = world.config("v2", &slow_to_stop(&world, ""));
@@ -205,10 +191,9 @@ fn a_crash_while_the_old_app_is_being_stopped_converges_to_one_container() {
     recording.wait_for("app", "kill");
     agent.crash();
     let mut agent = world.start(&config);
-    let status = agent.wait_for_end_of_run(3);
-    assert_eq!(outcome(&status), "ready", "{status}");
+    let status = agent.is_ready(3);
     let new = world.app_container();
-    assert!(running(&new) && new != old);
+    assert!(runs(&new) && new != old);
     assert!(status["serving"]["image"].as_str().unwrap().ends_with(":v2"), "{status}");
 }
 
@@ -222,8 +207,7 @@ fn held_app(world: &World) -> String {
 #[test]
 fn a_crash_before_the_proof_of_the_new_app_converges_to_it() {
     let world = World::new();
-    let mut agent = world.start(&world.config("good", ""));
-    agent.wait_for_end_of_run(1);
+    let agent = world.serve(&world.config("good", ""));
     let old = world.app_container();
     let recording = world.record();
     let config = world.config("v2", &held_app(&world));
@@ -235,9 +219,8 @@ fn a_crash_before_the_proof_of_the_new_app_converges_to_it() {
     agent.wait_for("health of the third run", |status| {
         status["run"]["sequence"] == 3 && status["run"]["phase"] == "health"
     });
-    docker(&["exec", &new[0], "touch", "/tmp/go"]);
-    let status = agent.wait_for_end_of_run(3);
-    assert_eq!(outcome(&status), "ready", "{status}");
+    let_go(&new[0]);
+    agent.is_ready(3);
     assert_eq!(world.app_container(), new[0], "what the crash left running is gone on with");
     assert_eq!(recording.count("app", "create"), 1);
 }
@@ -246,26 +229,23 @@ fn a_crash_before_the_proof_of_the_new_app_converges_to_it() {
 fn a_crash_before_the_proof_and_the_old_configuration_bring_the_old_app_back() {
     let world = World::new();
     let good = world.config("good", "");
-    let mut agent = world.start(&good);
-    agent.wait_for_end_of_run(1);
+    let agent = world.serve(&good);
     let old = world.app_container();
     let recording = world.record();
     agent.reload(&world.config("v2", &held_app(&world)));
     recording.wait_for("app", "start");
     agent.crash();
     let mut agent = world.start(&good);
-    let status = agent.wait_for_end_of_run(3);
-    assert_eq!(outcome(&status), "ready", "{status}");
+    agent.is_ready(3);
     assert_eq!(world.app_container(), old);
-    assert!(running(&old));
+    assert!(runs(&old));
 }
 
 #[test]
 fn a_second_agent_is_refused_and_the_firsts_status_stays() {
     let world = World::new();
     let config = world.config("good", "");
-    let mut agent = world.start(&config);
-    agent.wait_for_end_of_run(1);
+    let agent = world.serve(&config);
     let before = world.status_bytes();
     let second = world.run_args(&["run", "--config", world.config_path().to_str().unwrap()]);
     assert_eq!(second.code, Some(75), "{}", second.stderr);

@@ -8,7 +8,8 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::json;
-use support::world::{World, docker};
+use support::engine::{docker, inspect};
+use support::world::World;
 
 #[test]
 fn while_a_successor_is_being_proved_nothing_is_said_to_serve() {
@@ -31,7 +32,7 @@ fn while_a_successor_is_being_proved_nothing_is_said_to_serve() {
 fn a_port_that_is_held_is_noticed_before_the_old_app_is_touched() {
     let mut world = World::new();
     world.run_once(&world.config("good", ""));
-    let life = |id: &str| docker(&["inspect", "--format", "{{.State.StartedAt}} {{.State.Running}}", id]);
+    let life = |id: &str| inspect(id, "{{.State.StartedAt}} {{.State.Running}}");
     let app = world.app_container();
     let before = life(&app);
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -68,8 +69,7 @@ fn a_value_in_a_pipe_is_refused_and_does_not_block() {
 fn somebody_elses_network_with_our_name_is_left_alone_and_in_nobodys_way() {
     let world = World::new();
     world.run_once(&world.config("good", ""));
-    let scope = format!("label=preview-agent.scope={}", world.path("state").display());
-    let name = docker(&["network", "ls", "--filter", &scope, "--format", "{{.Name}}"]);
+    let name = world.listed(&["network", "ls", "--format", "{{.Name}}"]).remove(0);
     docker(&["rm", "-f", &world.app_container()]);
     docker(&["network", "rm", &name]);
     let theirs = docker(&["network", "create", &name]);
@@ -85,11 +85,10 @@ fn of_two_networks_that_a_killed_run_left_one_stays_and_serves() {
     let world = World::new();
     world.run_once(&world.config("good", ""));
     let state = world.path("state");
-    let scope = format!("label=preview-agent.scope={}", state.display());
-    let networks = |what: &str| docker(&["network", "ls", "--filter", &scope, "--format", what]);
+    let networks = |what: &str| world.listed(&["network", "ls", "--format", what]);
     let (serving, name) = (networks("{{.ID}}"), networks("{{.Name}}"));
     // The client makes none of a name that is taken. Docker 20.10 does, and engines from 25 on refuse.
-    let second = json!({"Name": name, "Labels": {"preview-agent.scope": state}}).to_string();
+    let second = json!({"Name": name[0], "Labels": {"preview-agent.scope": state}}).to_string();
     let made = Command::new("curl")
         .args(["-sS", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", "/var/run/docker.sock"])
         .args(["-H", "Content-Type: application/json", "-d", &second])
@@ -100,7 +99,7 @@ fn of_two_networks_that_a_killed_run_left_one_stays_and_serves() {
         b"409" => 1,
         other => panic!("{}", String::from_utf8_lossy(other)),
     };
-    assert_eq!(networks("{{.Name}}").lines().count(), two);
+    assert_eq!(networks("{{.Name}}").len(), two);
     world.run_once(&world.config("v2", "")).is_ready();
     assert_eq!((networks("{{.ID}}"), networks("{{.Name}}")), (serving, name), "the one with the app on it");
 }

@@ -59,13 +59,8 @@ fn systemd_sees_a_fault_in_a_unit_where_there_is_one() {
 #[test]
 fn the_exposure_of_the_unit_is_at_most_1_8() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/preview-agent.service");
-    let output = systemd_analyze(&[
-        "security",
-        "--offline=yes",
-        "--threshold=18",
-        "--no-pager",
-        unit.to_str().unwrap(),
-    ]);
+    let options = ["security", "--offline=yes", "--threshold=18", "--no-pager"];
+    let output = systemd_analyze(&[options.as_slice(), &[unit.to_str().unwrap()]].concat());
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{table}{}", String::from_utf8_lossy(&output.stderr));
     assert!(table.contains("Overall exposure level for preview-agent.service: 1."), "{table}");

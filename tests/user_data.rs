@@ -20,7 +20,8 @@ use flate2::write::GzEncoder;
 use preview_agent::status::Code;
 use serde::Deserialize;
 use serde_json::Value;
-use support::machine::{AwsClient, aws_client, image, schema_errors};
+use support::documents::schema_errors;
+use support::machine::{AwsClient, aws_client, image};
 use support::ssm::FakeSsm;
 
 const SCRIPT: &str = include_str!("../packaging/user-data.sh");
@@ -161,14 +162,8 @@ impl Bench {
             .args(["run", "--rm", "-v"])
             .arg(format!("{}:/bench", self.folder.path().display()))
             .args(self.aws.run_options())
-            .args([
-                "-e",
-                "PATH=/bench/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                &image("bare"),
-                "sh",
-                "-c",
-                &inside,
-            ])
+            .args(["-e", "PATH=/bench/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+            .args([&image("bare"), "sh", "-c", &inside])
             .output()
             .unwrap();
         Ended {

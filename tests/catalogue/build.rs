@@ -2,10 +2,10 @@
 
 use crate::case::{Case, WHY_BUILT, fails, within};
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::docker::{Answer, FakeDocker, cut_off, refusal};
 use crate::support::github::{COMMIT, GitHub, Tarball};
 use crate::support::peers::peers;
-use crate::support::world::Ran;
 
 const SEAM: &str = "build";
 const FAILED: (&str, &str) = ("build", "build_failed");

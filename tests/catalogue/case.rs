@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::page::matches;
 use crate::support::peers::peers;
-use crate::support::world::Ran;
 
 /// Beyond its deadline a run only clears up: it stops what it started, and starts what served before.
 /// What that may take gets a bound of its own when the way back is inside the deadline.

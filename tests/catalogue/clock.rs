@@ -17,8 +17,8 @@ use time::{Duration, OffsetDateTime};
 
 use crate::case::{Case, fails, ready, within};
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::ssm::Failure;
-use crate::support::world::Ran;
 
 const SEAM: &str = "clock";
 const SKEW: (&str, &str) = ("instance", "clock_skew");

@@ -6,9 +6,11 @@ use std::thread;
 
 use crate::case::{Case, fails, ready, within};
 use crate::scene::{Scene, end_of_run, ended};
+use crate::support::agent::Ran;
+use crate::support::engine::docker;
 use crate::support::peers::peers;
 use crate::support::postgres::Postgres;
-use crate::support::world::{Ran, docker, eventually};
+use crate::support::wait::eventually;
 
 const SEAM: &str = "database";
 const REFUSED: (&str, &str) = ("database", "database_refused");
@@ -66,7 +68,7 @@ fn refusals() -> Vec<Case> {
         })
         .prose(),
         fails(SEAM, "no such database", MISSING, |scene| {
-            let database = scene.database_block().replace(&scene.database, "no_such_database");
+            let database = scene.database_block().replace(&scene.database.name, "no_such_database");
             migrates(scene, &database)
         })
         .says("no_such_database"),

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use crate::case::{Case, fails, ready, within};
 use crate::scene::{Scene, end_of_run, ended};
+use crate::support::agent::Ran;
 use crate::support::docker::{Answer, FakeDocker, cut_off, document, lines, refusal};
 use crate::support::github::{COMMIT, GitHub, Tarball};
 use crate::support::nested::Nested;
 use crate::support::peers::peers;
 use crate::support::registry::{At, FakeRegistry, Trouble, architecture};
-use crate::support::world::{Ran, eventually};
+use crate::support::wait::eventually;
 
 const SEAM: &str = "Docker API";
 const UNAVAILABLE: (&str, &str) = ("docker", "docker_unavailable");

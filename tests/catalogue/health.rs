@@ -2,7 +2,8 @@
 
 use crate::case::{Case, fails, ready, within};
 use crate::scene::{Scene, ended};
-use crate::support::world::{Ran, docker};
+use crate::support::agent::Ran;
+use crate::support::engine::docker;
 
 const SEAM: &str = "health";
 const TIMEOUT: (&str, &str) = ("app", "health_timeout");

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::case::{Case, WHY_BUILT, fails, ready};
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::github::{COMMIT, GitHub, Tarball};
-use crate::support::world::Ran;
 
 const SEAM: &str = "file system";
 const STATE: (&str, &str) = ("instance", "state_unusable");

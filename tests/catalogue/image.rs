@@ -2,8 +2,8 @@
 
 use crate::case::{Case, fails, within};
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::registry::{At, FakeRegistry, Trouble, architecture, other_architecture};
-use crate::support::world::Ran;
 
 const SEAM: &str = "image";
 const ARCHITECTURE: (&str, &str) = ("registry", "arch_mismatch");

@@ -3,9 +3,9 @@
 
 use crate::case::{Case, MIGRATED, NOTES, fails, ready, within};
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::imds::{FakeImds, IDENTITY};
 use crate::support::peers::peers;
-use crate::support::world::Ran;
 
 const SEAM: &str = "IMDS";
 const UNREACHABLE: (&str, &str) = ("instance", "imds_unreachable");

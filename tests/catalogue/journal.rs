@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::case::{Case, ready};
 use crate::scene::Scene;
-use crate::support::world::Ran;
+use crate::support::agent::Ran;
 
 const SEAM: &str = "journald";
 

@@ -2,8 +2,10 @@
 
 use crate::case::{Case, fails, ready, within};
 use crate::scene::{Scene, end_of_run};
+use crate::support::agent::Ran;
+use crate::support::engine::docker;
 use crate::support::peers::peers;
-use crate::support::world::{Ran, docker, eventually};
+use crate::support::wait::eventually;
 
 const SEAM: &str = "migration";
 const FAILED: (&str, &str) = ("migration", "migration_failed");

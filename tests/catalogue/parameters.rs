@@ -2,9 +2,9 @@
 
 use crate::case::{Case, MIGRATED, NOTES, fails, ready, within};
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::ssm::{Failure, FakeSsm};
 use crate::support::tls::Untrusted;
-use crate::support::world::Ran;
 
 const SEAM: &str = "parameters";
 const UNREACHABLE: (&str, &str) = ("network", "parameters_unreachable");

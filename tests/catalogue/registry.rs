@@ -2,10 +2,10 @@
 
 use crate::case::{Case, MIGRATED, fails, ready, within};
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::peers::peers;
 use crate::support::registry::{Access, At, FakeRegistry, Trouble};
 use crate::support::tls::Untrusted;
-use crate::support::world::Ran;
 
 const SEAM: &str = "registry";
 const UNREACHABLE: (&str, &str) = ("network", "registry_unreachable");

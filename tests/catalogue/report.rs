@@ -2,8 +2,8 @@
 
 use crate::case::{Case, ready};
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::ssm::Failure;
-use crate::support::world::Ran;
 
 const SEAM: &str = "status parameter";
 

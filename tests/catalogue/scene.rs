@@ -1,15 +1,16 @@
 //! The world of one row, with what must come out of it untouched.
 
 use std::ops::{Deref, DerefMut};
-use std::process::Command;
 use std::sync::Mutex;
 use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::support::agent::{Ran, Running};
+use crate::support::engine::{docker, docker_try, inspect, tiny_image};
 use crate::support::nested::Nested;
 use crate::support::peers::peers;
-use crate::support::world::{Ran, Running, World, docker, lines};
+use crate::support::world::World;
 use crate::watch::{Seen, Watch};
 
 /// A small server that misbehaves as it is told.
@@ -135,23 +136,20 @@ impl Scene {
 
     /// The agent's applications that run.
     pub fn running_apps(&self) -> Vec<String> {
-        let scope = format!("label=preview-agent.scope={}", self.path("state").display());
-        lines(&self.docker(&["ps", "-q", "--filter", &scope, "--filter", "label=preview-agent.role=app"]))
+        self.running("app")
     }
 }
 
-/// An image without anything in it, since what there is to pull needs a login, and a container of it.
+/// An image of the test's own, since what there is to pull needs a login, and a container of it.
 fn stranger() -> (String, String) {
-    let made = Command::new("sh").args(["-c", "head -c 1024 /dev/zero | docker import -"]).output().unwrap();
-    let image = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let image = tiny_image(&[]);
     let container = docker(&["create", &image, "true"]);
-    assert!(made.status.success() && !container.is_empty(), "no container of somebody else's");
     (image, container)
 }
 
 /// Since when it runs, or that it does not.
 fn life(container: &str) -> String {
-    docker(&["inspect", "--format", "{{.State.Status}} {{.State.StartedAt}} {{.Name}}", container])
+    inspect(container, "{{.State.Status}} {{.State.StartedAt}} {{.Name}}")
 }
 
 impl Deref for Scene {
@@ -171,7 +169,7 @@ impl DerefMut for Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         let (image, container) = &self.stranger;
-        docker(&["rm", "-fv", container]);
-        docker(&["rmi", image]);
+        docker_try(&["rm", "-fv", container]).ok();
+        docker_try(&["rmi", image]).ok();
     }
 }

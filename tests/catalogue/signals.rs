@@ -6,10 +6,12 @@ use serde_json::Value;
 
 use crate::case::{Case, NOTES, fails, ready};
 use crate::scene::{Scene, end_of_run, ended};
+use crate::support::agent::{Ran, Running};
+use crate::support::engine::docker;
 use crate::support::peers::peers;
 use crate::support::registry::{At, FakeRegistry, Trouble};
 use crate::support::ssm::Failure;
-use crate::support::world::{Ran, Running, docker, eventually};
+use crate::support::wait::eventually;
 
 const SEAM: &str = "signals";
 const INTERRUPTED: (&str, &str) = ("agent", "interrupted");

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::case::{Case, WHY_BUILT, fails, ready, within};
 use crate::scene::Scene;
+use crate::support::agent::Ran;
 use crate::support::github::{Answer, COMMIT, GitHub, Host, Tarball};
 use crate::support::peers::peers;
 use crate::support::tls::Untrusted;
-use crate::support::world::Ran;
 
 const SEAM: &str = "source tarball";
 const NOT_FOUND: (&str, &str) = ("source", "source_not_found");

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::case::{Case, fails, ready, within};
 use crate::scene::{Scene, ended};
-use crate::support::world::{Ran, docker};
+use crate::support::agent::Ran;
+use crate::support::engine::docker;
 
 const SEAM: &str = "app start";
 const EXITED: (&str, &str) = ("app", "app_exited");

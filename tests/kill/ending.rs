@@ -6,14 +6,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::scenario::Stage;
-use crate::support::world::{docker, eventually, lines};
+use crate::support::engine::docker;
 
 /// Everything of the agent's: containers, networks, images, files, status and database.
 pub fn ending(stage: &Stage) -> Value {
     let world = &stage.world;
-    eventually("the parameter holds what the file holds", || {
-        world.ssm.value("/test/status").is_some_and(|value| value.into_bytes() == world.status_bytes())
-    });
+    world.is_reported(&world.ssm);
     let status = world.status().unwrap();
     let state: Value = serde_json::from_slice(&fs::read(world.path("state/state.json")).unwrap()).unwrap();
     let stages: Vec<&Value> =
@@ -64,7 +62,7 @@ fn revision(stage: &Stage) -> String {
 }
 
 fn containers(stage: &Stage) -> Vec<Value> {
-    let ids = lines(&docker(&["ps", "-aq", "--filter", &stage.world.scope_filter()]));
+    let ids = stage.world.listed(&["ps", "-aq"]);
     let described = ids.iter().map(|id| {
         let inspected: Value = serde_json::from_str(&docker(&["inspect", id])).unwrap();
         let (it, host) = (&inspected[0], &inspected[0]["HostConfig"]);
@@ -89,8 +87,7 @@ fn containers(stage: &Stage) -> Vec<Value> {
 
 /// Objects of the agent's, by a listing of docker's.
 fn listed(stage: &Stage, list: &[&str]) -> Vec<String> {
-    let found = docker(&[list, &["--filter", &stage.world.scope_filter()]].concat());
-    let mut found: Vec<String> = found.lines().map(without_hash).collect();
+    let mut found: Vec<String> = stage.world.listed(list).iter().map(|name| without_hash(name)).collect();
     found.sort_unstable();
     found
 }

@@ -1,5 +1,6 @@
 //! One deployment: undisturbed, or killed at a point and begun again.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -8,9 +9,11 @@ use serde_json::{Value, json};
 
 use crate::ending::ending;
 use crate::scenario::{Scenario, Stage};
+use crate::support::events::{Event, most_at_once};
 use crate::support::kinds::Nature;
-use crate::support::ledger::{Halt, Moment, Point, Seen};
-use crate::support::world::{Event, World, most_at_once};
+use crate::support::ledger::{Halt, Point, Seen};
+use crate::support::trouble::Moment;
+use crate::support::world::World;
 
 /// Longest time of anything that is waited for: the machine may be busy with much else.
 const PATIENCE: Duration = Duration::from_secs(280);
@@ -189,8 +192,10 @@ pub fn touches_the_old_last(all: &[Event], from: usize) {
 /// The difference between two ends, by their first keys.
 #[track_caller]
 pub fn assert_same(found: &Value, expected: &Value) {
-    let keys = expected.as_object().unwrap().keys();
+    let keys: BTreeSet<&String> =
+        [found, expected].iter().flat_map(|end| end.as_object().unwrap().keys()).collect();
     let different: Vec<Value> = keys
+        .into_iter()
         .filter(|key| found[*key] != expected[*key])
         .map(|key| json!({key: {"found": found[key], "undisturbed": expected[key]}}))
         .collect();

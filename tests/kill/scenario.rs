@@ -1,5 +1,6 @@
 //! The deployments that are killed: what is there before, and what is to be deployed.
 
+use crate::support::configs::SERVER;
 use crate::support::github::{Answer, COMMIT, GitHub, Host, Tarball};
 use crate::support::kinds;
 use crate::support::peers::{Peers, peers};
@@ -7,7 +8,6 @@ use crate::support::proxy::Proxy;
 use crate::support::variant::{self, Variant, stale_build};
 use crate::support::world::World;
 
-const SERVER: &str = include_str!("../support/server.py");
 const APP: &str = "acme/tasks-api";
 /// The commit that serves before [`COMMIT`] is deployed.
 const OLD_COMMIT: &str = "1111111111111111111111111111111111111111";
@@ -68,7 +68,7 @@ impl Stage {
             (through.clone(), "REGISTRY".to_owned()),
             (format!(":{}\"", world.port), ":PORT\"".to_owned()),
             (world.path("").display().to_string(), "WORLD/".to_owned()),
-            (world.database.clone(), "DATABASE".to_owned()),
+            (world.database.to_string(), "DATABASE".to_owned()),
         ];
         Self { world, proxy, config: String::new(), names, registry: through, database, hosts: Vec::new() }
     }

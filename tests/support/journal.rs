@@ -27,14 +27,14 @@ impl Journal {
         Self { socket: UnixDatagram::unbound().unwrap(), ..self }
     }
 
-    /// `agent` with these arguments and this journal, stderr connected to it as systemd does.
-    pub fn command(&self, world: &mut World, args: &[&str]) -> Command {
+    /// `agent run` with these options and this journal, stderr connected to it as systemd does.
+    pub fn run(&self, world: &mut World, options: &[&str]) -> Command {
         let log = File::options().create(true).append(true).open(world.path("stderr")).unwrap();
         let meta = log.metadata().unwrap();
         world.set_env("JOURNAL_STREAM", &format!("{}:{}", meta.dev(), meta.ino()));
         let mount = "mount -t tmpfs tmpfs /run/systemd; mkdir /run/systemd/journal\n\
                      mount --bind \"$0\" /run/systemd/journal";
-        let mut command = in_namespace(&world.command(args), mount, &self.folder);
+        let mut command = in_namespace(&world.run(options), mount, &self.folder);
         command.stderr(log);
         command
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::kinds::{Fold, Kind, Nature};
+use super::trouble::Moment;
 
 /// One request of a deployment, told from all others: the nth of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,17 +18,6 @@ impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.kind, self.nth)
     }
-}
-
-/// When a request is halted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// It has come and is not forwarded.
-    Before,
-    /// The answer, a stream, has begun and is not delivered.
-    Begun,
-    /// The answer has come in full and is not delivered.
-    After,
 }
 
 /// Where to halt, and whether the agent will live on.
@@ -73,8 +63,8 @@ impl Ledger {
         self.cut = false;
     }
 
-    /// Counts a request, and tells whether it is the one to halt at.
-    pub fn arrive(&mut self, kind: &Kind) -> Option<(Point, Moment)> {
+    /// Counts a request, and tells when it is to be halted, if it is the one.
+    pub fn arrive(&mut self, kind: &Kind) -> Option<Moment> {
         let (count, last) = self.counts.entry(kind.name.clone()).or_insert((0, 0));
         let another = match kind.fold {
             Fold::Each => true,
@@ -94,6 +84,6 @@ impl Ledger {
         self.seen.push(Seen { point: point.clone(), nature: kind.nature });
         let halt = self.halt.take_if(|halt| halt.point == point)?;
         self.cut = halt.cut;
-        Some((point, halt.moment))
+        Some(halt.moment)
     }
 }

@@ -9,17 +9,18 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::documents::schema_errors;
+use super::engine::{docker, docker_try, remove_all};
 use super::forwarder::Forwarder;
 use super::imds::FakeImds;
 use super::peers::{Peers, peers};
+use super::postgres::Database;
 use super::releases::Releases;
 use super::ssm::FakeSsm;
-use super::world::{docker, psql};
 
 /// On everything of an instance in the host's engine.
 const LABEL: &str = "preview-agent.test-machine";
@@ -61,15 +62,6 @@ pub fn image(name: &str) -> String {
         "no image {image}; run scripts/machines up {name}"
     );
     image
-}
-
-/// Where a status document breaks the schema.
-pub fn schema_errors(document: &Value) -> Vec<String> {
-    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
-        let schema = serde_json::from_str(include_str!("../../schemas/status.v1.json")).unwrap();
-        jsonschema::validator_for(&schema).unwrap()
-    });
-    SCHEMA.iter_errors(document).map(|error| error.to_string()).collect()
 }
 
 /// The `aws` client of the peers, for the Python of a container, with our parameter store as its SSM.
@@ -132,7 +124,7 @@ pub struct Cloud {
     pub imds: FakeImds,
     pub ssm: FakeSsm,
     pub releases: Releases,
-    pub database: String,
+    pub database: Database,
     aws: AwsClient,
     registry: Forwarder,
     releases_front: Forwarder,
@@ -150,15 +142,13 @@ impl Cloud {
         let (imds, ssm, releases) = (FakeImds::start(), FakeSsm::start(), Releases::start());
         let imds_front = reachable(&imds.endpoint());
         let releases_front = reachable(&releases.url());
-        let database = format!("test_{:08x}", fastrand::u32(..));
-        psql("postgres", &format!("CREATE DATABASE {database}"));
         let aws = aws_client(&ssm);
         let registry = reachable(&peers().registry);
         let cloud = Self {
             imds,
             ssm,
             releases,
-            database,
+            database: Database::new(),
             aws,
             registry,
             releases_front,
@@ -173,27 +163,19 @@ impl Cloud {
 
     fn metadata_service(&self) {
         let option = "com.docker.network.bridge.inhibit_ipv4=true";
-        run(&["network", "create", "--label", LABEL, "--subnet", "169.254.169.0/24"]
-            .into_iter()
-            .chain(["--gateway", "169.254.169.1", "-o", option, LINK_LOCAL])
-            .collect::<Vec<_>>());
+        docker(
+            &["network", "create", "--label", LABEL, "--subnet", "169.254.169.0/24"]
+                .into_iter()
+                .chain(["--gateway", "169.254.169.1", "-o", option, LINK_LOCAL])
+                .collect::<Vec<_>>(),
+        );
         let (host, port) = self._imds_front.address().split_once(':').unwrap();
         let name = format!("{LINK_LOCAL}-metadata");
-        run(&[
-            "create",
-            "--name",
-            &name,
-            "--label",
-            LABEL,
-            &image("bare"),
-            "python3",
-            "-c",
-            METADATA,
-            host,
-            port,
-        ]);
-        run(&["network", "connect", "--ip", "169.254.169.254", LINK_LOCAL, &name]);
-        run(&["start", &name]);
+        let image = image("bare");
+        let create = ["create", "--name", &name, "--label", LABEL, &image];
+        docker(&[create.as_slice(), &["python3", "-c", METADATA, host, port]].concat());
+        docker(&["network", "connect", "--ip", "169.254.169.254", LINK_LOCAL, &name]);
+        docker(&["start", &name]);
     }
 
     fn database_url(&self) -> String {
@@ -252,7 +234,7 @@ impl Cloud {
         }
         let machine = Machine::create(image_name, &options);
         if network {
-            run(&["network", "connect", LINK_LOCAL, &machine.name]);
+            docker(&["network", "connect", LINK_LOCAL, &machine.name]);
         }
         machine.put(&[
             ("var/lib/cloud/seed/nocloud/meta-data", 0o644, "instance-id: i-0abc123def4567890\n"),
@@ -282,34 +264,16 @@ impl Cloud {
     pub fn pulled(&self) -> u64 {
         self.registry.sent()
     }
-
-    /// A query on the instances' database.
-    pub fn sql(&self, query: &str) -> String {
-        psql(&self.database, query)
-    }
 }
 
 impl Drop for Cloud {
     fn drop(&mut self) {
         sweep();
-        psql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.database));
     }
 }
 
 fn sweep() {
-    let filter = format!("label={LABEL}");
-    for id in docker(&["ps", "-aq", "--filter", &filter]).lines() {
-        docker(&["rm", "-f", "-v", id]);
-    }
-    docker(&["network", "rm", LINK_LOCAL]);
-}
-
-/// A docker command that has to work.
-#[track_caller]
-fn run(args: &[&str]) -> String {
-    let output = Command::new("docker").args(args).output().unwrap();
-    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    remove_all(&format!("label={LABEL}"), &[("ps -aq", "rm -f -v"), ("network ls -q", "network rm")]);
 }
 
 /// One instance. It is removed with its cloud.
@@ -329,16 +293,16 @@ impl Machine {
         args.extend(options);
         let image = image(image_name);
         args.push(&image);
-        run(&args);
+        docker(&args);
         machine
     }
 
     pub fn start(&self) {
-        run(&["start", &self.name]);
+        docker(&["start", &self.name]);
     }
 
     pub fn remove(&self) {
-        docker(&["rm", "--force", "--volumes", &self.name]);
+        docker_try(&["rm", "--force", "--volumes", &self.name]).ok();
     }
 
     /// Files by their path below the root.
@@ -356,7 +320,7 @@ impl Machine {
 
     /// Copies a file or folder of the host into it.
     pub fn copy(&self, from: &Path, to: &str) {
-        run(&["cp", from.to_str().unwrap(), &format!("{}:{to}", self.name)]);
+        docker(&["cp", from.to_str().unwrap(), &format!("{}:{to}", self.name)]);
     }
 
     fn exec(&self, options: &[&str], script: &str) -> Output {
@@ -427,11 +391,11 @@ impl Machine {
 
     /// Down and up again, with its disks.
     pub fn reboot(&self) {
-        run(&["restart", "--time", "60", &self.name]);
+        docker(&["restart", "--time", "60", &self.name]);
     }
 
     /// Its address as the host sees it.
     pub fn address(&self) -> String {
-        run(&["inspect", "--format", "{{.NetworkSettings.Networks.bridge.IPAddress}}", &self.name])
+        docker(&["inspect", "--format", "{{.NetworkSettings.Networks.bridge.IPAddress}}", &self.name])
     }
 }

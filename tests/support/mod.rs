@@ -3,9 +3,14 @@
 // Each test binary uses its own part of this, and is a crate of its own.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod agent;
+pub mod canary;
+pub mod configs;
 pub mod docker;
+pub mod documents;
+pub mod engine;
+pub mod events;
 pub mod forwarder;
-pub mod gateway;
 pub mod github;
 pub mod imds;
 pub mod journal;
@@ -24,5 +29,7 @@ pub mod server;
 pub mod small_engine;
 pub mod ssm;
 pub mod tls;
+pub mod trouble;
 pub mod variant;
+pub mod wait;
 pub mod world;

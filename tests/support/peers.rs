@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::process::Command;
 use std::sync::LazyLock;
 
 /// Where the real parts are, as `.cache/peers/env` lists them.
@@ -30,6 +31,22 @@ pub struct Peers {
 pub fn peers() -> &'static Peers {
     static PEERS: LazyLock<Peers> = LazyLock::new(load);
     &PEERS
+}
+
+/// The `aws` client as nobody has configured it, asking the peer.
+pub fn aws(args: &[&str]) -> Command {
+    let mut command = Command::new(&peers().aws);
+    command.args(args).args([
+        "--endpoint-url",
+        &peers().ssm_endpoint,
+        "--region",
+        "us-east-1",
+        "--output",
+        "json",
+    ]);
+    command.env_clear().envs(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, "test")));
+    command.envs(["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"].map(|name| (name, "/dev/null")));
+    command
 }
 
 fn load() -> Peers {

@@ -1,11 +1,16 @@
-//! A PostgreSQL cluster of a test's own, to be stopped and started at will.
+//! PostgreSQL: a cluster of a test's own, to be stopped and started at will, and
+//! a database of its own in the server of the peers.
 
+use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use super::peers::{Peers, peers};
+use super::process::Own;
+use super::wait::eventually;
+use super::world::World;
 
 /// The cluster; stopped and removed on drop.
 pub struct Postgres {
@@ -61,16 +66,20 @@ impl Postgres {
     }
 
     /// A client that is in the midst of this query when this returns; ended on drop.
-    pub fn session(&self, query: &str) -> Session {
-        let mut psql = Command::new(Path::new(&peers().postgres_bin).join("psql"));
-        psql.args(["-h", &peers().postgres_host, "-p", &self.port.to_string(), "-U", "postgres", "-At"]);
-        let held =
-            psql.args(["-c", "SELECT 'held'", "-c", query]).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut session = Session(held.stderr(Stdio::null()).spawn().unwrap());
+    pub fn session(&self, query: &str) -> Own {
+        let mut held = self.psql(&["SELECT 'held'", query]);
+        let mut session = Own(held.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
         let mut said = String::new();
-        BufReader::new(session.0.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        BufReader::new(session.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "held\n");
         session
+    }
+
+    /// A client that asks this, one after the other.
+    pub fn psql(&self, queries: &[&str]) -> Command {
+        let mut psql = client(self.port, "postgres", &[]);
+        psql.args(queries.iter().flat_map(|query| ["-c", query]));
+        psql
     }
 
     fn data(&self) -> String {
@@ -96,14 +105,82 @@ impl Drop for Postgres {
     }
 }
 
-/// A client's session; ended on drop.
-pub struct Session(pub Child);
+/// A database of a test's own in the peers' server, empty at first and dropped with this; shown as its name.
+pub struct Database {
+    pub name: String,
+}
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
+impl Database {
+    pub fn new() -> Self {
+        let name = format!("test_{:08x}", fastrand::u32(..));
+        asked("postgres", &format!("CREATE DATABASE {name}")).unwrap();
+        Self { name }
     }
+
+    /// A query's rows as psql prints them, unaligned.
+    #[track_caller]
+    pub fn sql(&self, query: &str) -> String {
+        asked(&self.name, query).unwrap()
+    }
+}
+
+impl World {
+    /// A query on the world's database.
+    #[track_caller]
+    pub fn sql(&self, query: &str) -> String {
+        self.database.sql(query)
+    }
+
+    /// A session that holds this table of the world's database until it is dropped.
+    pub fn locks(&self, table: &str) -> Own {
+        let query = format!("BEGIN; LOCK TABLE {table}; SELECT pg_sleep(600)");
+        let mut held = in_peers(&self.database.name, &query);
+        let session = Own(held.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let locked = format!(
+            "SELECT count(*) FROM pg_locks WHERE relation = '{table}'::regclass AND granted \
+             AND mode = 'AccessExclusiveLock'"
+        );
+        eventually("a locked table", || self.sql(&locked) == "1");
+        session
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let dropped = asked("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        // A second panic would end the whole test binary and hide the first.
+        if !std::thread::panicking() {
+            dropped.unwrap();
+        }
+    }
+}
+
+/// What psql says to a query, or with which words it fails.
+fn asked(database: &str, query: &str) -> Result<String, String> {
+    let output = in_peers(database, query).output().unwrap();
+    let said = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
+}
+
+fn in_peers(database: &str, query: &str) -> Command {
+    let Peers { postgres_port, postgres_user, postgres_password, .. } = peers();
+    let mut psql = client(*postgres_port, postgres_user, &["-v", "ON_ERROR_STOP=1", "-qd", database]);
+    psql.args(["-c", query]).env("PGPASSWORD", postgres_password);
+    psql
+}
+
+/// psql on the address that containers reach; rows come unaligned.
+fn client(port: u16, user: &str, options: &[&str]) -> Command {
+    let mut psql = Command::new(Path::new(&peers().postgres_bin).join("psql"));
+    psql.args(["-At", "-h", &peers().postgres_host, "-p", &port.to_string(), "-U", user]).args(options);
+    psql.stdin(Stdio::null());
+    psql
 }
 
 /// Output goes nowhere: a server that pg_ctl starts would hold a pipe open for ever.

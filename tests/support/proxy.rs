@@ -1,14 +1,14 @@
 //! A proxy before the Docker socket, the HTTP peers and the database. It knows
 //! each request of the agent by its kind, and stops at one of them so that the
 //! agent can be killed there; from then on nothing more of that agent's passes.
+//! And it makes what [`trouble`](super::trouble) knows: an engine that fails.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -20,10 +20,13 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use super::kinds::{Kind, Labels, docker};
-use super::ledger::{Halt, Ledger, Moment, Point, Seen};
+use super::ledger::{Halt, Ledger, Seen};
+use super::trouble::{Moment, Trouble, Troubles, WORDS};
+use super::wait::eventually;
 
 type Body = BoxBody<Bytes, hyper::Error>;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -33,18 +36,11 @@ pub type Classify = fn(&Labels, &Method, &Uri, &HeaderMap, &[u8]) -> Option<Kind
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// What a held request waits for.
-#[derive(Debug, Clone, Copy, Default)]
-struct Turn {
-    kills: u64,
-    releases: u64,
-}
-
+#[derive(Default)]
 struct Shared {
     ledger: Mutex<Ledger>,
     labels: Mutex<Labels>,
-    halts: Sender<Point>,
-    turn: watch::Sender<Turn>,
+    troubles: Troubles,
 }
 
 /// Where requests go, and how they are told apart.
@@ -78,8 +74,18 @@ pub struct Proxy {
     runtime: Handle,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     shared: Arc<Shared>,
-    halted: Receiver<Point>,
+    /// Who waits before the engine, where it is there.
+    listening: Mutex<Option<AbortHandle>>,
     folder: tempfile::TempDir,
+}
+
+/// What a test plans for the requests.
+impl Deref for Proxy {
+    type Target = Troubles;
+
+    fn deref(&self) -> &Troubles {
+        &self.shared.troubles
+    }
 }
 
 impl Proxy {
@@ -91,34 +97,44 @@ impl Proxy {
             runtime.block_on(stopped).ok();
             runtime.shutdown_background();
         });
-        let (halts, halted) = channel();
-        let turn = watch::Sender::default();
-        let shared = Shared { ledger: Mutex::default(), labels: Mutex::default(), halts, turn };
-        Self {
-            runtime: handle,
-            running: Some((stop, thread)),
-            shared: Arc::new(shared),
-            halted,
-            folder: tempfile::tempdir().unwrap(),
-        }
+        let (shared, folder) = (Arc::default(), tempfile::tempdir().unwrap());
+        Self { runtime: handle, running: Some((stop, thread)), shared, listening: Mutex::default(), folder }
     }
 
     /// A socket before the engine's; what `DOCKER_HOST` takes.
     pub fn docker(&self) -> String {
-        let path = self.folder.path().join("docker.sock");
-        let listener = {
-            let _inside = self.runtime.enter();
-            UnixListener::bind(&path).unwrap()
-        };
-        let upstream = Upstream::Unix("/var/run/docker.sock".into());
+        self.before(Path::new("/var/run/docker.sock"))
+    }
+
+    /// A socket before that of another engine, a fake one, say.
+    pub fn before(&self, engine: &Path) -> String {
+        let upstream = Upstream::Unix(engine.to_owned());
         let route = Route { upstream, classify: docker, foreign: false, read_body: false };
-        let shared = Arc::clone(&self.shared);
-        self.runtime.spawn(async move {
+        let (shared, own) = (Arc::clone(&self.shared), self.socket());
+        std::fs::remove_file(&own).ok();
+        let _inside = self.runtime.enter();
+        let listener = UnixListener::bind(&own).unwrap();
+        let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(Arc::clone(&shared), route.clone(), stream));
             }
         });
-        format!("unix://{}", path.display())
+        *self.listening.lock().unwrap() = Some(listening.abort_handle());
+        format!("unix://{}", own.display())
+    }
+
+    /// The engine is gone until [`Proxy::docker`] brings it back: connections break, and new ones are
+    /// refused. The socket stays, as a crashed engine leaves it.
+    pub fn take_docker_away(&self) {
+        if let Some(listening) = self.listening.lock().unwrap().take() {
+            listening.abort();
+        }
+        eventually("a refusal", || std::os::unix::net::UnixStream::connect(self.socket()).is_err());
+        self.shared.troubles.after_the_kill();
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("docker.sock")
     }
 
     /// A port before a server of the agent's; its URL.
@@ -147,8 +163,7 @@ impl Proxy {
                 // Only an address of this machine can be bound.
                 if std::net::TcpListener::bind((peer.ip(), 0)).is_ok() {
                     tokio::spawn(async move {
-                        let turn = shared.turn.subscribe();
-                        until_killed(turn, handshake(&shared, client, &upstream)).await;
+                        shared.troubles.until_killed(handshake(&shared, client, &upstream)).await;
                     });
                 } else {
                     tokio::spawn(async move {
@@ -169,7 +184,7 @@ impl Proxy {
     /// Counts from here on, and halts where it is told to.
     pub fn count(&self, halt: Option<Halt>) {
         *self.shared.ledger() = Ledger::new(halt);
-        while self.halted.try_recv().is_ok() {}
+        self.forget();
     }
 
     /// Every point that has been passed since counting began, in order.
@@ -177,23 +192,10 @@ impl Proxy {
         self.shared.ledger().seen().to_vec()
     }
 
-    /// Waits a moment for the halt.
-    pub fn halted(&self, patience: Duration) -> bool {
-        self.halted.recv_timeout(patience).is_ok()
-    }
-
     /// The agent is dead: its connections close, its next life is let through.
     pub fn after_the_kill(&self) {
         self.shared.ledger().uncut();
-        self.shared.turn.send_modify(|turn| {
-            turn.kills += 1;
-            turn.releases += 1;
-        });
-    }
-
-    /// The held request goes on.
-    pub fn go_on(&self) {
-        self.shared.turn.send_modify(|turn| turn.releases += 1);
+        self.shared.troubles.after_the_kill();
     }
 
     fn listen(&self, route: Route) -> SocketAddr {
@@ -228,48 +230,13 @@ impl Shared {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap()
     }
-
-    /// Tells the test that the point is reached, and waits for its word.
-    async fn halt(&self, point: Point) {
-        let mut turn = self.turn.subscribe();
-        let kills = turn.borrow_and_update().kills;
-        self.halts.send(point).ok();
-        turn.changed().await.ok();
-        let killed = turn.borrow().kills != kills;
-        if killed {
-            // The connection of a dead agent is about to be dropped.
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// The same for a request of the engine's, which goes on in any case.
-    async fn halt_beside(&self, point: Point) {
-        let mut turn = self.turn.subscribe();
-        turn.borrow_and_update();
-        self.halts.send(point).ok();
-        turn.changed().await.ok();
-    }
-
-    async fn hold(&self, point: Point, foreign: bool) {
-        if foreign { self.halt_beside(point).await } else { self.halt(point).await }
-    }
-}
-
-/// Ends the work at the next kill.
-async fn until_killed<T>(mut turn: watch::Receiver<Turn>, work: impl Future<Output = T>) {
-    let kills = turn.borrow_and_update().kills;
-    tokio::select! {
-        biased;
-        _ = turn.wait_for(|turn| turn.kills > kills) => {}
-        _ = work => {}
-    }
 }
 
 async fn serve<T>(shared: Arc<Shared>, route: Route, stream: T)
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (turn, foreign) = (shared.turn.subscribe(), route.foreign);
+    let (foreign, held) = (route.foreign, Arc::clone(&shared));
     let service = service_fn(move |request| forward(Arc::clone(&shared), route.clone(), request));
     let connection =
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -277,7 +244,7 @@ where
     if foreign {
         connection.await.ok();
     } else {
-        until_killed(turn, connection).await;
+        held.troubles.until_killed(connection).await;
     }
 }
 
@@ -305,29 +272,38 @@ async fn forward(
         kind.map(|kind| labels.numbered(kind))
     };
     let halt = kind.as_ref().and_then(|kind| shared.ledger().arrive(kind));
-    if let Some((point, Moment::Before)) = &halt {
-        shared.hold(point.clone(), route.foreign).await;
+    let trouble = kind.as_ref().and_then(|kind| shared.troubles.meets(&kind.name));
+    if let Some(Trouble::Refused(status)) = trouble {
+        body.collect().await?;
+        return Ok(failure(status));
+    }
+    let halts = |moment| halt == Some(moment) || trouble == Some(Trouble::Held(moment));
+    if halts(Moment::Before) {
+        shared.troubles.halt(route.foreign).await;
     }
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(route.upstream.connect().await?)).await?;
     tokio::spawn(connection.with_upgrades());
     let mut response = sender.send_request(Request::from_parts(head, body)).await?;
-    if let Some((point, Moment::Begun)) = &halt {
-        shared.hold(point.clone(), route.foreign).await;
+    if halts(Moment::Begun) {
+        shared.troubles.halt(route.foreign).await;
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let server = hyper::upgrade::on(&mut response).await?;
         let client = upgrade.ok_or("an upgrade that nobody asked for")?;
         tokio::spawn(async move {
-            let turn = shared.turn.subscribe();
-            let Ok(client) = client.await else { return };
-            let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
-            until_killed(turn, copy_bidirectional(&mut client, &mut server)).await;
+            let carried = async {
+                let (mut client, mut server) = (TokioIo::new(client.await?), TokioIo::new(server));
+                copy_bidirectional(&mut client, &mut server).await?;
+                Ok::<_, Failure>(())
+            };
+            shared.troubles.until_killed(carried).await;
         });
         return Ok(response.map(|_| Empty::new().map_err(impossible).boxed()));
     }
-    let names = kind.as_ref().and_then(|kind| kind.creates.clone());
-    if names.is_none() && !matches!(halt, Some((_, Moment::After))) {
+    let names = kind.and_then(|kind| kind.creates);
+    let disowned = if let Some(Trouble::Disowned(status)) = trouble { Some(status) } else { None };
+    if names.is_none() && !halts(Moment::After) && disowned.is_none() {
         return Ok(response.map(|body| body.boxed()));
     }
     let (head, body) = response.into_parts();
@@ -335,10 +311,15 @@ async fn forward(
     if let Some(label) = names {
         shared.labels.lock().unwrap().learn(&bytes, &label);
     }
-    if let Some((point, Moment::After)) = halt {
-        shared.hold(point, route.foreign).await;
+    if halts(Moment::After) {
+        shared.troubles.halt(route.foreign).await;
     }
-    Ok(Response::from_parts(head, whole(bytes)))
+    Ok(disowned.map_or_else(|| Response::from_parts(head, whole(bytes)), failure))
+}
+
+fn failure(status: u16) -> Response<Body> {
+    let answer = Response::builder().status(status).header("content-type", "application/json");
+    answer.body(whole(serde_json::json!({"message": WORDS}).to_string().into())).unwrap()
 }
 
 fn whole(bytes: Bytes) -> Body {
@@ -355,16 +336,16 @@ async fn handshake(shared: &Shared, mut client: TcpStream, upstream: &str) -> st
         std::future::pending::<()>().await;
     }
     let halt = shared.ledger().arrive(&Kind::poll("database.connect"));
-    if let Some((point, Moment::Before)) = &halt {
-        shared.halt(point.clone()).await;
+    if halt == Some(Moment::Before) {
+        shared.troubles.halt(false).await;
     }
     let mut server = TcpStream::connect(upstream).await?;
     let mut bytes = [0; 1024];
     let asked = client.read(&mut bytes).await?;
     server.write_all(&bytes[..asked]).await?;
     let answered = server.read(&mut bytes).await?;
-    if let Some((point, Moment::After)) = halt {
-        shared.halt(point).await;
+    if halt == Some(Moment::After) {
+        shared.troubles.halt(false).await;
     }
     client.write_all(&bytes[..answered]).await?;
     copy_bidirectional(&mut client, &mut server).await.map(drop)

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
+use super::engine::remove_all;
 use super::peers::{Peers, peers};
 use super::server::Server;
 
@@ -243,13 +243,7 @@ impl FakeRegistry {
 
 impl Drop for FakeRegistry {
     fn drop(&mut self) {
-        let filter = format!("reference={}/*/*", self.host());
-        let listed =
-            Command::new("docker").args(["images", "-q", "--no-trunc", "--filter", &filter]).output();
-        let ids = String::from_utf8(listed.unwrap().stdout).unwrap();
-        for id in ids.lines() {
-            Command::new("docker").args(["rmi", "-f", id]).output().unwrap();
-        }
+        remove_all(&format!("reference={}/*/*", self.host()), &[("images -q --no-trunc", "rmi -f")]);
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use super::engine::tiny_image;
 use super::github::{gzip, header};
 use super::peers::{Peers, peers};
 
@@ -97,17 +98,5 @@ fn digest(bytes: &[u8]) -> String {
 
 /// An image as an old build of the agent with this state folder; its id.
 pub fn stale_build(state: &str) -> String {
-    let mut importing = Command::new("docker")
-        .args(["import", "--change", "LABEL preview-agent.role=build"])
-        .args(["--change", &format!("LABEL preview-agent.scope={state}"), "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut tar = tar::Builder::new(Vec::new());
-    let nonce = fastrand::u128(..).to_string();
-    tar.append(&header("nonce", tar::EntryType::Regular, nonce.len()), nonce.as_bytes()).unwrap();
-    importing.stdin.take().unwrap().write_all(&tar.into_inner().unwrap()).unwrap();
-    let output = importing.wait_with_output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    tiny_image(&["preview-agent.role=build", &format!("preview-agent.scope={state}")])
 }

@@ -1,0 +1,30 @@
+//! Waiting, within limits.
+
+use std::time::{Duration, Instant};
+
+/// How long anything that a test waits for may take.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Waits until it holds.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    until(|| format!("never: {what}"), || holds().then_some(()));
+}
+
+/// Waits until there is something, or fails with these words.
+#[track_caller]
+pub fn until<T>(words: impl Fn() -> String, mut found: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{}", words());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs what is async to its end.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
