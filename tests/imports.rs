@@ -32,7 +32,7 @@ const LAYERS: &[&[&str]] = &[
 /// The same inside `deploy`, where `mod.rs` has the order of the phases and uses all of these.
 const DEPLOY: &[&[&str]] = &[
     &["finish", "resolve"],
-    &["parameter"],
+    &["status_parameter"],
     &["agent"],
     &["app"],
     &["oneshot"],

@@ -12,7 +12,7 @@ mod finish;
 mod image;
 mod oneshot;
 pub mod output;
-mod parameter;
+mod status_parameter;
 mod plan;
 mod resolve;
 mod run;
@@ -21,7 +21,7 @@ mod timings;
 use tokio::sync::watch;
 
 pub use agent::Agent;
-pub use parameter::parameter_sender;
+pub use status_parameter::parameter_sender;
 pub use run::{Cut, Stop};
 pub use timings::Timings;
 

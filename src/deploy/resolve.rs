@@ -2,7 +2,7 @@
 
 use super::agent::Agent;
 use super::app::report_serving;
-use super::parameter;
+use super::status_parameter;
 use super::plan::{self, Desired, Environment};
 use super::run::RunContext;
 use crate::config::Config;
@@ -27,7 +27,7 @@ pub(super) async fn resolve(
         Engine::connect(&socket, scope, patience)
     );
     environment.report(&agent.reporter, config);
-    parameter::connect(agent, config, &environment);
+    status_parameter::connect(agent, config, &environment);
     let engine = engine?;
     agent.engine = Some(engine.clone());
     report_serving(&engine, &agent.store, &agent.availability).await;
