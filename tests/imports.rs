@@ -29,16 +29,17 @@ const LAYERS: &[&[&str]] = &[
     &["files", "cause"],
 ];
 
-/// The same inside `deploy`, where `mod.rs` has the order of the phases and uses all of these.
+/// The same inside `deploy`.
 const DEPLOY: &[&[&str]] = &[
+    &["phases"],
     &["finish", "resolve"],
     &["status_parameter"],
     &["agent"],
     &["app"],
     &["oneshot"],
     &["image", "database"],
-    &["run", "plan"],
-    &["faults", "output", "timings"],
+    &["run_context", "plan"],
+    &["faults", "container_output", "timings"],
 ];
 
 fn src() -> PathBuf {

@@ -4,11 +4,11 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::check::Check;
 use super::completions::Completions;
+use super::help_text::MANUAL;
 use super::iam_policy::IamPolicy;
 use super::install::Install;
 use super::logs::Logs;
 use super::man::Man;
-use super::manual::MANUAL;
 use super::reload::Reload;
 use super::run::Run;
 use super::status::Status;

@@ -7,7 +7,7 @@ use clap_mangen::Man as Page;
 use clap_mangen::roff::{Roff, roman};
 
 use super::exit;
-use super::manual::MANUAL;
+use super::help_text::MANUAL;
 use super::output::written;
 
 /// Print the manual page in roff, for section 8

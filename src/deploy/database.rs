@@ -1,7 +1,7 @@
 //! The database, waited for.
 
 use super::plan::Desired;
-use super::run::{RunContext, Stop};
+use super::run_context::{RunContext, Stop};
 use crate::probe::database::{DatabaseReachable, wait};
 use crate::status::{DatabaseState, PhaseName, PhaseState};
 

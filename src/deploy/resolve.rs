@@ -2,9 +2,9 @@
 
 use super::agent::Agent;
 use super::app::report_serving;
-use super::status_parameter;
 use super::plan::{self, Desired, Environment};
-use super::run::RunContext;
+use super::run_context::RunContext;
+use super::status_parameter;
 use crate::config::Config;
 use crate::docker::{self, Engine, Scope};
 use crate::status::{Code, Fault};
@@ -32,7 +32,7 @@ pub(super) async fn resolve(
     agent.engine = Some(engine.clone());
     report_serving(&engine, &agent.store, &agent.availability).await;
     let limit = agent.timings.parameters.min(run.left());
-    let resolved = plan::resolve(config, &environment, &agent.redactor);
+    let resolved = plan::from_config(config, &environment, &agent.redactor);
     let (desired, notes) = tokio::time::timeout(limit, resolved).await.map_err(|_| {
         Fault::new(Code::ParametersUnreachable, format!("no values within {} s", limit.as_secs()))
     })??;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::scene::Scene;
 use crate::support::agent::Ran;
-use crate::support::page::matches;
+use crate::support::page::{matches, panicked, row_name};
 use crate::support::peers::peers;
 
 /// Beyond its deadline a run only clears up: it stops what it started, and starts what served before.
@@ -136,15 +136,7 @@ impl Case {
 
     /// `seam::what_is_broken`, by which the row is run alone.
     pub fn name(&self) -> String {
-        let mut name = format!("{}::", self.seam.to_lowercase().replace(' ', "_"));
-        for c in self.broken.chars() {
-            match c {
-                c if c.is_ascii_alphanumeric() => name.push(c.to_ascii_lowercase()),
-                _ if name.ends_with(['_', ':']) => {}
-                _ => name.push('_'),
-            }
-        }
-        name.trim_end_matches('_').to_owned()
+        row_name(&self.seam.to_lowercase(), self.broken)
     }
 
     /// Plays the row in a world of its own and returns what did not hold. `said` takes the verdict.
@@ -165,12 +157,7 @@ impl Case {
             }
             invariants(&scene, &ran, over);
         }))
-        .map_err(|panic| match panic.downcast::<String>() {
-            Ok(words) => *words,
-            Err(panic) => {
-                panic.downcast::<&str>().map_or_else(|_| "panicked".to_owned(), |w| (*w).to_owned())
-            }
-        })
+        .map_err(panicked)
     }
 }
 

@@ -10,8 +10,9 @@ use preview_agent::github::{Limits, Request, fetch};
 use preview_agent::retry::Policy;
 use tar::EntryType;
 
-use crate::row::{Row, block_on, refused, row};
+use crate::row::{Row, refused, row};
 use crate::support::github::{Answer, COMMIT, GitHub, Tarball, gzip, header};
+use crate::support::wait::block_on;
 
 const KIND: &str = "archive";
 pub const TOP: &str = "acme-api-b927023";

@@ -9,9 +9,10 @@ use preview_agent::redact::Redactor;
 use preview_agent::redact::output::{Outputs, Tail};
 use serde_json::json;
 
-use crate::row::{Row, block_on, refused, row};
+use crate::row::{Row, refused, row};
 use crate::streams::{connect, pieces};
 use crate::support::docker::{Answer, FakeDocker, document, lines, refusal, stream_of};
+use crate::support::wait::block_on;
 
 const LOGS: &str = "log stream";
 const EVENTS: &str = "event stream";

@@ -11,10 +11,11 @@ use futures_util::{StreamExt as _, stream};
 use preview_agent::aws::{Aws, Endpoints, Imds};
 use preview_agent::status::Fault;
 
-use crate::row::{Row, block_on, refused, row};
+use crate::row::{Row, refused, row};
 use crate::support::imds::{FakeImds, IDENTITY};
 use crate::support::server::Server;
 use crate::support::ssm::FakeSsm;
+use crate::support::wait::block_on;
 
 const KIND: &str = "metadata";
 const PUBLIC_IP: &str = "/latest/meta-data/public-ipv4";

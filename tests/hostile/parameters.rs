@@ -8,11 +8,12 @@ use preview_agent::aws::{Aws, Endpoints};
 use preview_agent::status::Fault;
 use serde_json::json;
 
-use crate::row::{Row, block_on, refused, row};
+use crate::row::{Row, refused, row};
 use crate::support::docker::{FakeDocker, document, refusal};
 use crate::support::imds::FakeImds;
 use crate::support::registry::architecture;
 use crate::support::server::Server;
+use crate::support::wait::block_on;
 use crate::support::world::World;
 
 const ANSWERS: &str = "answer of the parameter store";

@@ -13,9 +13,10 @@ use preview_agent::redact::Redactor;
 use preview_agent::status::Fault;
 use serde_json::json;
 
-use crate::row::{Row, block_on, refused, row};
+use crate::row::{Row, refused, row};
 use crate::support::docker::{Answer, FakeDocker, cut_off, document, lines, refusal, stream_of};
 use crate::support::registry::architecture;
+use crate::support::wait::block_on;
 
 const PULL: &str = "pull stream";
 const BUILD: &str = "build stream";

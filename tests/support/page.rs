@@ -1,5 +1,6 @@
 //! Rows that are tests, and the tables that they make in the docs.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -10,6 +11,26 @@ pub fn no_two_are_alike(names: impl Iterator<Item = String>) -> Result<(), Strin
         Some(twice) => Err(format!("{twice} is there twice")),
         None => Ok(()),
     }
+}
+
+/// `group::what_it_is`, by which a row is run alone.
+pub fn row_name(group: &str, row: &str) -> String {
+    let mut name = format!("{}::", group.replace(' ', "_"));
+    for c in row.chars() {
+        match c {
+            c if c.is_ascii_alphanumeric() => name.push(c.to_ascii_lowercase()),
+            _ if name.ends_with(['_', ':']) => {}
+            _ => name.push('_'),
+        }
+    }
+    name.trim_end_matches('_').to_owned()
+}
+
+/// What a row that panicked has said.
+#[allow(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
+pub fn panicked(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("panicked").to_owned()
 }
 
 /// Holds `page` of the docs, between its marks of this name, against what it should say.

@@ -24,7 +24,8 @@ pub fn until<T>(words: impl Fn() -> String, mut found: impl FnMut() -> Option<T>
     }
 }
 
-/// Runs what is async to its end.
+/// Runs what is async to its end, with the TLS provider that clients ask for.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    rustls::crypto::ring::default_provider().install_default().ok();
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::super::container_output::tail;
 use super::super::faults::{app_exited, cause_in};
-use super::super::output::tail;
 use super::super::plan::Desired;
-use super::super::run::{RunContext, Stop};
+use super::super::run_context::{RunContext, Stop};
 use super::super::timings::Timings;
 use super::swap::Started;
 use crate::config::{Health, Stage};

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use super::super::image::{ImageReady, remove_old_builds};
 use super::super::oneshot::Migrated;
 use super::super::plan::Desired;
-use super::super::run::{RunContext, Stop};
+use super::super::run_context::{RunContext, Stop};
 use super::super::timings::Timings;
 use super::availability::Availability;
 use crate::config::Publish;

@@ -1,7 +1,7 @@
 //! From what an adapter saw, and from what a container printed, to the fault the user reads.
 
-mod adapters;
-mod exit;
+mod app_exit;
+mod error_codes;
 pub mod output_patterns;
 
-pub use exit::{SIGKILLED, app_exited, cause_in};
+pub use app_exit::{SIGKILLED, app_exited, cause_in};

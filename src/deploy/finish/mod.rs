@@ -1,7 +1,7 @@
 //! How a run ends: first decided, then carried out and reported.
 
 mod decide;
-mod way_back;
+mod restore;
 
 use std::time::SystemTime;
 
@@ -10,13 +10,13 @@ use super::app::{Started, settle, shown};
 use super::image::ImageReady;
 use super::oneshot::Migrated;
 use super::plan::Desired;
-use super::run::{Cut, RunContext, Stop};
+use super::run_context::{Cut, RunContext, Stop};
 use crate::config::{Loaded, Stage};
 use crate::docker::Engine;
 use crate::state::LastGood;
 use crate::status::{Cause, Code, Fault, Outcome, PhaseName, Report, ServiceState, Serving};
 use decide::{Ending, Found, Reason, Serves, decide};
-use way_back::{WayBack, known};
+use restore::{Restored, known};
 
 /// What the phases have proven in the end.
 pub(super) struct Ready {
@@ -102,11 +102,11 @@ async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Fail
         Stop::Cut(Cut::Superseded(_)) => Reason::Superseded,
         Stop::Cut(_) => Reason::Interrupted,
     };
-    let WayBack { ending, old, trouble } = way_back::take(agent, loaded, reason).await;
+    let Restored { ending, old, trouble } = restore::restore(agent, loaded, reason).await;
     // What the swap did to the old application is no news.
     agent.unwatched = SystemTime::now();
     let unproven = match ending.serves {
-        Serves::OldAgain { prove: true } => way_back::prove_again(agent, loaded, run).await.err(),
+        Serves::OldAgain { prove: true } => restore::prove_again(agent, loaded, run).await.err(),
         _ => None,
     };
     let (fault, phase) = match &stop {

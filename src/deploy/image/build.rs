@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
+use super::super::container_output::LogFile;
 use super::super::faults::SIGKILLED;
 use super::super::faults::output_patterns;
-use super::super::output::LogFile;
 use super::super::plan::{Desired, Source};
 use super::pull::Images;
 use super::ready::ImageReady;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::plan::Desired;
-use super::super::run::RunContext;
+use super::super::run_context::RunContext;
 use super::ready::ImageReady;
 use crate::config::ImageReference;
 use crate::docker::Engine;

@@ -7,11 +7,11 @@ use futures_util::StreamExt as _;
 use secrecy::ExposeSecret as _;
 use tokio::time::sleep;
 
+use super::super::container_output::{LogFile, tail};
 use super::super::faults::output_patterns;
 use super::super::image::ImageReady;
-use super::super::output::{LogFile, tail};
 use super::super::plan::{Desired, Job};
-use super::super::run::RunContext;
+use super::super::run_context::RunContext;
 use super::result::{Ended, Moved, command_missing};
 use crate::config::DatabaseUrl;
 use crate::docker::{self, ContainerRequest, Engine, ExitStatus, Role};

@@ -2,7 +2,7 @@
 
 use super::super::image::{ImageReady, Images};
 use super::super::plan::{Desired, Job};
-use super::super::run::{RunContext, Stop};
+use super::super::run_context::{RunContext, Stop};
 use super::container::Containers;
 use super::job::{Done, Jobs, phase_of};
 use super::result::Moved;

@@ -2,9 +2,9 @@
 
 mod desired;
 mod environment;
-mod resolve;
+mod from_config;
 mod value_sources;
 
 pub use desired::{Desired, Job, Source};
 pub use environment::Environment;
-pub use resolve::resolve;
+pub use from_config::from_config;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Watch;
+use crate::deploy::container_output::tail;
 use crate::deploy::faults::app_exited;
-use crate::deploy::output::tail;
 use crate::docker::{Event, ExitStatus};
 use crate::status::{Code, Fault, ServiceState};
 

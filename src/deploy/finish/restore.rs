@@ -3,7 +3,7 @@
 
 use super::super::agent::Agent;
 use super::super::app::{prove, stop_all};
-use super::super::run::RunContext;
+use super::super::run_context::RunContext;
 use super::super::timings::Timings;
 use super::decide::{Ending, Found, Known, Reason, Serves, decide};
 use crate::config::{Health, Loaded};
@@ -12,7 +12,7 @@ use crate::probe::Prober;
 use crate::status::Fault;
 
 /// How it went.
-pub(super) struct WayBack {
+pub(super) struct Restored {
     pub(super) ending: Ending,
     /// The old application where it serves, in the state it was found in.
     pub(super) old: Option<Container>,
@@ -21,13 +21,13 @@ pub(super) struct WayBack {
 }
 
 /// Decides how the run ends, and carries out what that asks of the engine.
-pub(super) async fn take(agent: &Agent, loaded: &Loaded, reason: Reason) -> WayBack {
+pub(super) async fn restore(agent: &Agent, loaded: &Loaded, reason: Reason) -> Restored {
     let Some(engine) = &agent.engine else {
         // Docker has not answered in this process yet.
         let ending = decide(reason, Found::Nothing, known(agent, loaded, None));
-        return WayBack { ending, old: None, trouble: None };
+        return Restored { ending, old: None, trouble: None };
     };
-    let taken = async {
+    let restored = async {
         let found = Applications::find(engine).await?;
         let old = found.proven.first();
         let ending = decide(reason, found.state(), known(agent, loaded, old.map(|old| old.id.as_str())));
@@ -36,11 +36,11 @@ pub(super) async fn take(agent: &Agent, loaded: &Loaded, reason: Reason) -> WayB
             engine.start(&old.id).await?;
         }
         let old = old.filter(|_| ending.serves != Serves::Nothing).cloned();
-        Ok(WayBack { ending, old, trouble: None })
+        Ok(Restored { ending, old, trouble: None })
     };
-    taken.await.unwrap_or_else(|trouble: Fault| {
+    restored.await.unwrap_or_else(|trouble: Fault| {
         let ending = decide(reason, Found::Unknown, known(agent, loaded, None));
-        WayBack { ending, old: None, trouble: Some(trouble) }
+        Restored { ending, old: None, trouble: Some(trouble) }
     })
 }
 

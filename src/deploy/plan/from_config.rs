@@ -16,7 +16,7 @@ use crate::status::{Code, Fault};
 ///
 /// # Errors
 /// One fault that names every value that could not be had.
-pub async fn resolve(
+pub async fn from_config(
     config: &Config,
     environment: &Environment,
     redactor: &Redactor,

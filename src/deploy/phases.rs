@@ -1,0 +1,48 @@
+//! The phases of a run, in their order: each takes what those before it proved and
+//! returns its own proof as a type, so that the compiler checks the order; none knows
+//! of another.
+
+use tokio::sync::watch;
+
+use super::agent::Agent;
+use super::finish::{Failed, Ready, finish};
+use super::image::Images;
+use super::run_context::{Cut, RunContext};
+use super::{app, database, image, oneshot, resolve};
+use crate::config::{Config, Loaded};
+use crate::status::{Outcome, PhaseName, RunId};
+
+/// Carries out one run, already begun in the reporter under this id, and
+/// returns its outcome. `force` runs jobs and the migration again.
+pub async fn run(
+    agent: &mut Agent,
+    loaded: &Loaded,
+    id: RunId,
+    force: bool,
+    cut: watch::Receiver<Cut>,
+) -> Outcome {
+    let (reporter, redactor) = (agent.reporter.clone(), agent.redactor.clone());
+    let run = RunContext::new(id, force, reporter, redactor, agent.timings, loaded.config.deadline, cut);
+    let end = phases(agent, &loaded.config, &run).await;
+    let outcome = finish(agent, loaded, &run, end).await;
+    agent.availability.end_replacing();
+    outcome
+}
+
+async fn phases(agent: &mut Agent, config: &Config, run: &RunContext) -> Result<Ready, Failed> {
+    let resolving = resolve::resolve(agent, config, run);
+    let (desired, engine) = run.phase(PhaseName::Resolve, resolving).await?;
+    let Agent { store, availability, .. } = agent;
+
+    let images = Images { run, phase: PhaseName::Image, engine: &engine, desired: &desired, store };
+    let image = run.phase(PhaseName::Image, image::application(&images));
+    let database = database::reachable(run, &desired);
+    let (image, database) = tokio::try_join!(image, database)?;
+
+    let migrated = oneshot::run_all(run, &engine, &desired, store, &image, database.as_ref()).await?;
+    let after = |stop| Failed { stop, migrated: Some(migrated.clone()) };
+    let started = app::start(run, &engine, &desired, (store, availability), &image, &migrated).await;
+    let started = started.map_err(after)?;
+    let stages = app::healthy(run, &engine, &desired, &started).await.map_err(after)?;
+    Ok(Ready { engine, desired, image, migrated, started, stages })
+}
