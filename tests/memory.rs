@@ -18,8 +18,7 @@ use support::world::World;
 fn peak_of_a_build(megabytes: usize) -> u64 {
     let world = World::new();
     let github = GitHub::serving(archive(megabytes));
-    let source =
-        format!("source: {{ repository: acme/api, ref: {COMMIT}, api_url: \"{}\" }}\n", github.api.url());
+    let source = github.api.source(COMMIT);
     world.write_config(
         &world.config("none", &format!("{source}database: off\nhealth: [tcp, {{ http: / }}]\n")),
     );

@@ -17,9 +17,7 @@ fn build(world: &World, commit: char) -> String {
     let base = format!("{}/acme/tasks-api:good", peers().registry);
     let dockerfile = format!("FROM {base}\nENV COMMIT={commit} WORLD={}\n", world.database);
     let github = GitHub::serving(Tarball::of_commit(&commit).file("Dockerfile", dockerfile).gz());
-    let more =
-        format!("source: {{ repository: acme/api, ref: {commit}, api_url: \"{}\" }}\n", github.api.url());
-    let ran = world.run_once(&world.config("never-pushed", &more)).ready();
+    let ran = world.run_once(&world.config("never-pushed", &github.api.source(&commit))).ready();
     assert_eq!(ran.status["image"]["source"], "built");
     inspect(&world.containers("app")[0], "{{.Image}}")
 }

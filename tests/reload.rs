@@ -6,6 +6,7 @@
 mod support;
 
 use serde_json::Value;
+use support::agent::Running;
 use support::engine::{inspect, runs};
 use support::forwarder::Forwarder;
 use support::peers::peers;
@@ -20,8 +21,9 @@ fn life(container: &str) -> String {
     inspect(container, "{{.Id}} {{.State.StartedAt}}")
 }
 
-/// The run failed with this code, and the image `good` serves as before it.
-fn assert_failed_and_serving(world: &World, status: &Value, code: &str) {
+/// The run with this sequence failed with this code, and the image `good` serves as before it; its status.
+fn failed_and_serving(world: &World, agent: &mut Running<'_>, sequence: u64, code: &str) -> Value {
+    let status = agent.wait_for_end_of_run(sequence);
     assert_eq!(status["run"]["outcome"], "failed", "{status}");
     assert_eq!(status["fault"]["code"], code, "{status}");
     assert_eq!(status["service"]["state"], "up", "{status}");
@@ -31,6 +33,7 @@ fn assert_failed_and_serving(world: &World, status: &Value, code: &str) {
     assert!(verdict.starts_with("failed in ") && verdict.contains(code), "{verdict}");
     assert!(verdict.contains("; serving the previous "), "{verdict}");
     assert_eq!(world.get("/health").0, 200);
+    status
 }
 
 #[test]
@@ -54,8 +57,7 @@ fn an_image_that_does_not_exist_leaves_the_old_app_untouched() {
     let app = world.app_container();
     let before = life(&app);
     agent.reload(&world.config("no-such-tag", ""));
-    let status = agent.wait_for_end_of_run(2);
-    assert_failed_and_serving(&world, &status, "image_not_found");
+    let status = failed_and_serving(&world, &mut agent, 2, "image_not_found");
     assert_eq!(status["fault"]["phase"], "image");
     assert_eq!(life(&world.app_container()), before);
     assert!(inspect(&app, "/{{.Name}}").ends_with(status["app"]["container"].as_str().unwrap()));
@@ -67,8 +69,7 @@ fn an_image_that_never_gets_healthy_gives_way_to_the_old_app_and_is_kept_for_its
     let mut agent = world.serve(&world.config("good", ""));
     let old = world.app_container();
     agent.reload(&world.config("never-healthy", "deadlines: { health: 15s }\nhealth: [{ http: /health }]"));
-    let status = agent.wait_for_end_of_run(2);
-    assert_failed_and_serving(&world, &status, "health_status");
+    let status = failed_and_serving(&world, &mut agent, 2, "health_status");
     assert_eq!(status["fault"]["phase"], "health");
     let failed: Vec<String> = world.containers("app").into_iter().filter(|id| *id != old).collect();
     assert_eq!(failed.len(), 1, "the failed container is kept");
@@ -108,8 +109,7 @@ fn an_app_that_ends_at_its_start_is_caught_at_once_with_exit_code_and_tail() {
     let mut agent = world.serve(&world.config("good", ""));
     // Far longer than a test waits: it is caught by its end, not by the deadline.
     agent.reload(&world.config("exits", "deadlines: { health: 15m }"));
-    let status = agent.wait_for_end_of_run(2);
-    assert_failed_and_serving(&world, &status, "app_exited");
+    let status = failed_and_serving(&world, &mut agent, 2, "app_exited");
     assert!(status["fault"]["message"].as_str().unwrap().contains("exit code 3"), "{status}");
     assert!(status["fault"]["tail"].as_str().unwrap().contains("ModuleNotFoundError"), "{status}");
 }
@@ -182,16 +182,13 @@ fn a_registry_that_is_away_fails_only_what_has_changed() {
     let before = life(&world.app_container());
     registry.cut();
     agent.reload(&same);
-    let status = agent.wait_for_end_of_run(2);
-    assert_kept(&status, "registry_unreachable");
+    assert_kept(&mut agent, 2, "registry_unreachable");
     agent.reload(&through(&registry, &world.config("v2", "")));
-    let status = agent.wait_for_end_of_run(3);
-    assert_failed_and_serving(&world, &status, "registry_unreachable");
+    failed_and_serving(&world, &mut agent, 3, "registry_unreachable");
     // Started anew without the registry: the same.
     agent.stop();
     let mut agent = world.start(&same);
-    let status = agent.wait_for_end_of_run(4);
-    assert_kept(&status, "registry_unreachable");
+    assert_kept(&mut agent, 4, "registry_unreachable");
     assert_eq!(life(&world.app_container()), before);
 }
 
@@ -203,19 +200,18 @@ fn a_denied_parameter_fails_only_what_has_changed() {
     let before = life(&world.app_container());
     world.ssm.deny("/test/database-password");
     agent.reload(&config);
-    let status = agent.wait_for_end_of_run(2);
-    assert_kept(&status, "parameter_denied");
+    assert_kept(&mut agent, 2, "parameter_denied");
     agent.reload(&world.config("v2", ""));
-    let status = agent.wait_for_end_of_run(3);
-    assert_failed_and_serving(&world, &status, "parameter_denied");
+    failed_and_serving(&world, &mut agent, 3, "parameter_denied");
     agent.stop();
     let mut agent = world.start(&config);
-    let status = agent.wait_for_end_of_run(4);
-    assert_kept(&status, "parameter_denied");
+    assert_kept(&mut agent, 4, "parameter_denied");
     assert_eq!(life(&world.app_container()), before);
 }
 
-fn assert_kept(status: &Value, code: &str) {
+/// The run with this sequence kept what serves, since what it asks for could not be read anew.
+fn assert_kept(agent: &mut Running<'_>, sequence: u64, code: &str) {
+    let status = agent.wait_for_end_of_run(sequence);
     assert_eq!((&status["run"]["outcome"], &status["service"]["state"]), (&"ready".into(), &"up".into()));
     assert!(status["fault"].is_null(), "{status}");
     assert!(status["notes"][0].as_str().unwrap().contains(code), "{status}");

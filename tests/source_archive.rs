@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use preview_agent::github::{Archive, Limits, Request, SourceError, fetch};
 use preview_agent::retry::Policy;
-use support::github::{Answer, COMMIT, GitHub, Tarball, gzip, header};
+use support::github::{Answer, COMMIT, GitHub, Tarball, gzip, header, request};
 use support::wait::block_on;
 use tar::EntryType;
 
@@ -18,17 +18,6 @@ fn limits() -> Limits {
     let retry =
         Policy { tries: 1, first: Duration::ZERO, max: Duration::ZERO, total: Duration::from_secs(60) };
     Limits { retry, ..Limits::default() }
-}
-
-fn request() -> Request {
-    Request {
-        api_url: String::new(),
-        repository: "acme/api".into(),
-        reference: COMMIT.into(),
-        token: None,
-        context: ".".into(),
-        dockerfile: "Dockerfile".into(),
-    }
 }
 
 async fn fetch_with(archive: Vec<u8>, request: Request, limits: Limits) -> Result<Archive, SourceError> {

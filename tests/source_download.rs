@@ -24,14 +24,8 @@ fn limits() -> Limits {
 }
 
 fn request(api: &Host) -> Request {
-    Request {
-        api_url: api.url(),
-        repository: "acme/api".into(),
-        reference: COMMIT.into(),
-        token: Some(SecretString::from(TOKEN)),
-        context: ".".into(),
-        dockerfile: "Dockerfile".into(),
-    }
+    let token = Some(SecretString::from(TOKEN));
+    Request { api_url: api.url(), token, ..support::github::request() }
 }
 
 fn try_with(request: &Request, limits: &Limits) -> Result<Archive, SourceError> {

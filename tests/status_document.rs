@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test with a place")]
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use preview_agent::redact::Redactor;
@@ -18,6 +18,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::Value;
+use tempfile::TempDir;
 use time::OffsetDateTime;
 
 const NOW: i64 = 1_795_255_200; // 2026-11-21T10:00:00Z
@@ -287,11 +288,15 @@ fn every_field_of_the_schema_is_described() {
     check("", &serde_json::from_str(include_str!("../schemas/status.v1.json")).unwrap());
 }
 
-/// A reporter of whom everything that can be told was told with this text.
-fn reporter(folder: &Path, redactor: Redactor, text: &str) -> Reporter {
+const SECRET: &str = "hunter2-canary";
+
+/// A reporter that knows the secret, of whom everything that can be told was told with this text; and its file.
+fn reporter(folder: &TempDir, text: &str) -> (Reporter, PathBuf) {
     let some = || Some(text.to_owned());
+    let redactor = Redactor::default();
+    redactor.learn(SECRET);
     let run = Run::begun(id(text), 1, at(0), None);
-    let reporter = Reporter::start(folder, redactor, run, Systemd::default(), clock);
+    let reporter = Reporter::start(folder.path(), redactor, run, Systemd::default(), clock);
     let Document { service, serving, instance, migration, health, .. } = full(text);
     reporter.update(|report| {
         report.deployment(some());
@@ -310,7 +315,7 @@ fn reporter(folder: &Path, redactor: Redactor, text: &str) -> Reporter {
         report.note(text);
         report.note_on(Topic::Before, text);
     });
-    reporter
+    (reporter, folder.path().join("status.json"))
 }
 
 /// The texts of a document, each by its path; lists count once.
@@ -327,50 +332,36 @@ fn texts(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
 
 #[test]
 fn no_text_of_the_document_escapes_the_redactor() {
-    let secret = "hunter2-canary";
-    let redactor = Redactor::default();
-    redactor.learn(secret);
-    let dir = tempfile::tempdir().unwrap();
-    let reporter = reporter(dir.path(), redactor, secret);
+    let folder = tempfile::tempdir().unwrap();
+    let (reporter, file) = reporter(&folder, SECRET);
     let document = reporter.document();
-    // What is not text of somebody's own is left out: enums, times, the hint of the list.
-    let shown = full(secret);
-    let fields = |document: &Document| {
+    let having = |document: &Document, part: &str| -> Vec<String> {
         let mut fields = Vec::new();
         texts(&serde_json::to_value(document).unwrap(), "", &mut fields);
-        fields
+        fields.into_iter().filter(|(_, text)| text.contains(part)).map(|(path, _)| path).collect()
     };
-    let wanted: Vec<String> =
-        fields(&shown).into_iter().filter(|(_, text)| text.contains(secret)).map(|(path, _)| path).collect();
-    let masked: Vec<String> = fields(&document)
-        .into_iter()
-        .filter(|(_, text)| text.contains("[redacted]"))
-        .map(|(path, _)| path)
-        .collect();
+    // What is not text of somebody's own is left out: enums, times, the hint of the list.
+    let (wanted, masked) = (having(&full(SECRET), SECRET), having(&document, "[redacted]"));
     let exempt = ["/run/finished", "/app/url", "/agent/version", "/fault/hint"];
     for path in wanted.iter().filter(|path| !exempt.contains(&path.as_str())) {
         assert!(masked.contains(path), "{path} was not tried: {masked:?}");
     }
     let snapshot = serde_json::to_string(&document).unwrap();
-    let file = std::fs::read_to_string(dir.path().join("status.json")).unwrap();
-    for text in [snapshot, file] {
+    for text in [snapshot, std::fs::read_to_string(file).unwrap()] {
         assert!(!text.contains("canary") && text.contains("[redacted]"), "{text}");
     }
 }
 
 #[test]
 fn a_secret_at_a_cut_or_parted_by_control_characters_is_masked() {
-    let secret = "hunter2-canary";
-    let redactor = Redactor::default();
-    redactor.learn(secret);
-    let dir = tempfile::tempdir().unwrap();
-    let reporter = reporter(dir.path(), redactor, "word");
+    let folder = tempfile::tempdir().unwrap();
+    let (reporter, file) = reporter(&folder, "word");
     reporter.update(|report| {
         // The cap of a note is 160 bytes: the secret stands across it.
-        report.note(format!("{}{secret}", "x".repeat(150)));
+        report.note(format!("{}{SECRET}", "x".repeat(150)));
         report.note("hunter2\u{7}-\u{1b}[0mcanary");
     });
-    let file = std::fs::read_to_string(dir.path().join("status.json")).unwrap();
+    let file = std::fs::read_to_string(file).unwrap();
     assert!(!file.contains("hunter2") && !file.contains("canary"), "{file}");
 }
 

@@ -1,10 +1,10 @@
 //! The build of the image from its source, on the real engine wherever that can fail so.
 
 use crate::case::{Case, WHY_BUILT, fails, within};
-use crate::scene::Scene;
+use crate::scene::{Scene, source};
 use crate::support::agent::Ran;
 use crate::support::docker::{Answer, FakeDocker, cut_off, refusal};
-use crate::support::github::{COMMIT, GitHub, Tarball};
+use crate::support::github::{GitHub, Tarball};
 use crate::support::peers::peers;
 
 const SEAM: &str = "build";
@@ -88,7 +88,8 @@ fn after_base(scene: &mut Scene, step: &str) -> Ran {
 fn build(scene: &mut Scene, dockerfile: &str, more: &str) -> Ran {
     let archive = Tarball::new().file("server.py", "").file("Dockerfile", dockerfile).gz();
     let github = GitHub::serving(archive);
-    scene.run_once(&config(scene, &github, more))
+    let config = scene.config("none-of-these", &format!("database: off\n{}", scene.app("")));
+    scene.run_once(&(config + more + &source(&github.api.url())))
 }
 
 /// The same, with an engine that answers every build so.
@@ -100,13 +101,4 @@ fn pretended(scene: &mut Scene, answer: fn() -> Answer) -> Ran {
     });
     scene.set_env("DOCKER_HOST", &engine.host());
     build(scene, "FROM scratch\n", "")
-}
-
-fn config(scene: &Scene, github: &GitHub, more: &str) -> String {
-    let (base, api) = (&peers().platform_base, github.api.url());
-    let config = scene.config("none-of-these", &format!("database: off\n{}", scene.app("")));
-    format!(
-        "{config}{more}source:\n  repository: acme/api\n  ref: {COMMIT}\n  api_url: {api}\n  \
-         build_args: {{ BASE: \"{base}\" }}\n"
-    )
 }

@@ -7,10 +7,10 @@ use std::os::unix::net::UnixListener;
 use serde_json::{Value, json};
 
 use crate::case::{Case, fails, ready, within};
-use crate::scene::{Scene, end_of_run, ended};
+use crate::scene::{Scene, end_of_run, ended, source};
 use crate::support::agent::Ran;
 use crate::support::docker::{Answer, FakeDocker, cut_off, document, lines, refusal};
-use crate::support::github::{COMMIT, GitHub, Tarball};
+use crate::support::github::{GitHub, Tarball};
 use crate::support::nested::Nested;
 use crate::support::peers::peers;
 use crate::support::registry::{At, FakeRegistry, Trouble, architecture};
@@ -219,12 +219,7 @@ fn building(scene: &mut Scene, engine: Nested, step: &str) -> (GitHub, String) {
     let github = GitHub::serving(Tarball::new().file("Dockerfile", dockerfile).gz());
     let (api, files) = (github.api.url(), github.files.url());
     scene.beside(engine, &[&api, &files].map(|url| url.trim_start_matches("http://")));
-    let config = scene.light("").replace(":good", ":none-of-these")
-        + &format!(
-            "source:\n  repository: acme/api\n  ref: {COMMIT}\n  api_url: {api}\n  \
-             build_args: {{ BASE: \"{}\" }}\n",
-            peers().platform_base
-        );
+    let config = scene.light("").replace(":good", ":none-of-these") + &source(&api);
     (github, config)
 }
 

@@ -15,11 +15,7 @@ const CONFIG: (&str, &str) = ("config", "config_invalid");
 const NOBODY: u32 = 65534;
 
 pub fn rows() -> Vec<Case> {
-    let mut rows = state();
-    rows.extend(run_folder());
-    rows.extend(configurations());
-    rows.extend(limits());
-    rows
+    [state(), run_folder(), configurations(), limits()].into_iter().flatten().collect()
 }
 
 /// The folder that survives a reboot.
@@ -82,10 +78,7 @@ fn state() -> Vec<Case> {
             let archive = Tarball::new().file("noise", noise).file("Dockerfile", "FROM scratch\n").gz();
             let github = GitHub::serving(archive);
             let config = scene.light("").replace(":good", ":none-of-these");
-            scene.run_once(&format!(
-                "{config}source: {{ repository: acme/api, ref: {COMMIT}, api_url: \"{}\" }}\n",
-                github.api.url()
-            ))
+            scene.run_once(&(config + &github.api.source(COMMIT)))
         })
         .says("spool the source tarball")
         .has(WHY_BUILT, "image_not_found")

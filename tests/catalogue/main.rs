@@ -33,8 +33,7 @@ mod watch;
 use std::process::ExitCode;
 
 use case::Case;
-use libtest_mimic::{Arguments, Trial};
-use support::page::{is_in_the_docs, no_two_are_alike};
+use support::page::run_rows;
 
 /// Every row, seam by seam.
 fn rows() -> Vec<Case> {
@@ -62,21 +61,11 @@ fn rows() -> Vec<Case> {
 }
 
 fn main() -> ExitCode {
-    let mut tests = vec![
-        Trial::test("no_two_rows_are_alike", || {
-            no_two_are_alike(rows().iter().map(Case::name)).map_err(Into::into)
-        }),
-        Trial::test("the_table_in_the_docs_is_this_one", || {
-            is_in_the_docs("faults.md", "catalogue", &table::markdown(&rows())).map_err(Into::into)
-        }),
-    ];
-    tests.extend(rows().into_iter().map(|row| {
-        Trial::test(row.name(), move || {
-            let mut said = String::new();
-            let held = row.run(&mut said);
-            table::record(&row, held.is_ok(), &said);
-            held.map_err(Into::into)
-        })
-    }));
-    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+    let suite = ("no_two_rows_are_alike", "faults.md", "catalogue");
+    run_rows(suite, rows, Case::name, table::markdown, |row| {
+        let mut said = String::new();
+        let held = row.run(&mut said);
+        table::record(row, held.is_ok(), &said);
+        held
+    })
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::support::agent::{Ran, Running};
 use crate::support::engine::{docker, docker_try, inspect, tiny_image};
+use crate::support::github::COMMIT;
 use crate::support::nested::Nested;
 use crate::support::peers::peers;
 use crate::support::world::World;
@@ -138,6 +139,14 @@ impl Scene {
     pub fn running_apps(&self) -> Vec<String> {
         self.running("app")
     }
+}
+
+/// The part of a configuration by which this API gives the commit's source, with the peers' own base.
+pub fn source(api: &str) -> String {
+    let base = &peers().platform_base;
+    format!(
+        "source:\n  repository: acme/api\n  ref: {COMMIT}\n  api_url: {api}\n  build_args: {{ BASE: \"{base}\" }}\n"
+    )
 }
 
 /// An image of the test's own, since what there is to pull needs a login, and a container of it.

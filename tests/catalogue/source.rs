@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use crate::case::{Case, WHY_BUILT, fails, ready, within};
-use crate::scene::Scene;
+use crate::scene::{Scene, source};
 use crate::support::agent::Ran;
 use crate::support::github::{Answer, COMMIT, GitHub, Host, Tarball};
-use crate::support::peers::peers;
 use crate::support::tls::Untrusted;
 
 const SEAM: &str = "source tarball";
@@ -197,14 +196,10 @@ fn build(scene: &mut Scene, api: &str) -> Ran {
 }
 
 fn build_within(scene: &mut Scene, api: &str, limit: &str) -> Ran {
-    let base = &peers().platform_base;
     let app = scene.app("");
     let config = scene.config(
         "none-of-these",
         &format!("database: off\nmigrate: off\nhealth: [tcp, {{ http: / }}]\n{app}"),
     );
-    scene.run_once(&format!(
-        "{config}deadlines: {{ build: {limit} }}\nsource:\n  repository: acme/api\n  ref: {COMMIT}\n  api_url: {api}\n  \
-         build_args: {{ BASE: \"{base}\" }}\n"
-    ))
+    scene.run_once(&format!("{config}deadlines: {{ build: {limit} }}\n{}", source(api)))
 }

@@ -11,7 +11,7 @@ use preview_agent::retry::Policy;
 use tar::EntryType;
 
 use crate::row::{Row, refused, row};
-use crate::support::github::{Answer, COMMIT, GitHub, Tarball, gzip, header};
+use crate::support::github::{Answer, GitHub, Tarball, gzip, header, request};
 use crate::support::wait::block_on;
 
 const KIND: &str = "archive";
@@ -23,14 +23,7 @@ pub fn sent(answer: Answer) -> String {
     let retry =
         Policy { tries: 1, first: Duration::ZERO, max: Duration::ZERO, total: Duration::from_secs(50) };
     let limits = Limits { retry, ..Limits::default() };
-    let request = Request {
-        api_url: github.api.url(),
-        repository: "acme/api".into(),
-        reference: COMMIT.into(),
-        token: None,
-        context: ".".into(),
-        dockerfile: "Dockerfile".into(),
-    };
+    let request = Request { api_url: github.api.url(), ..request() };
     let spool = tempfile::tempdir().unwrap();
     block_on(async {
         match fetch(&request, spool.path(), &limits, |_| {}).await {

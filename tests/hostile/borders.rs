@@ -4,6 +4,7 @@
 //! The engine is a fake, which alone can cut where a test wants; the agent is whole.
 
 use std::fs;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use crate::containers::frame;
 use crate::row::{Row, row};
-use crate::streams::{pieces, printed, trace};
+use crate::streams::{field, pieces, printed, trace};
 use crate::support::docker::{Answer, FakeDocker, document, lines, refusal, stream_of};
 use crate::support::github::{COMMIT, GitHub, Tarball};
 use crate::support::registry::architecture;
@@ -113,9 +114,8 @@ fn build(output: impl Fn() -> Answer + Send + 'static) -> String {
     let world = world(&fake);
     let github = GitHub::serving(Tarball::new().file("Dockerfile", "FROM scratch").gz());
     let ran = world.run_once(&format!(
-        "image: ghcr.io/acme/api:1\ndatabase: off\nsource: {{ repository: acme/api, ref: {COMMIT}, api_url: \"{}\" }}\n\
-         report: {{ parameter: /test/status }}\n{}",
-        github.api.url(),
+        "image: ghcr.io/acme/api:1\ndatabase: off\n{}report: {{ parameter: /test/status }}\n{}",
+        github.api.source(COMMIT),
         world.app("    SECRET: { ssm: /test/secret }\n    LOGIN: { ssm: /test/login }\n")
     ));
     assert_eq!(ran.status["fault"]["class"], "build", "{} {}", ran.status, ran.stderr);
@@ -169,10 +169,18 @@ fn across(between: &[u8]) -> Vec<u8> {
 }
 
 pub fn rows() -> Vec<Row> {
-    let mut rows = outputs("the app's log", app);
-    rows.extend(outputs("a job's log", job));
-    rows.extend(builds());
-    rows
+    [outputs("the app's log", app), outputs("a job's log", job), builds()].into_iter().flatten().collect()
+}
+
+/// Output in which the secret stands: what becomes of it, how it stands there, and the output.
+type Shape = (&'static str, &'static str, Arc<dyn Fn() -> Answer + Send + Sync>);
+
+fn hidden(shape: &'static str, answer: impl Fn() -> Answer + Send + Sync + 'static) -> Shape {
+    ("masked", shape, Arc::new(answer))
+}
+
+fn cut(shape: &'static str, answer: impl Fn() -> Answer + Send + Sync + 'static) -> Shape {
+    ("cut off with its line", shape, Arc::new(answer))
 }
 
 fn outputs<P>(place: &'static str, play: P) -> Vec<Row>
@@ -181,113 +189,66 @@ where
 {
     let (left, right) = SECRET.split_at(12);
     let line = format!("token={SECRET}\n").into_bytes();
-    type Shape = Box<dyn Fn() -> Answer + Send + Sync>;
-    let shapes: Vec<(&str, &str, Shape)> = vec![
-        (
-            "masked",
-            "in single bytes, the frames' headers too",
-            Box::new({
-                let bytes = frame(1, &line);
-                move || stream_of(pieces(bytes.clone(), 1))
-            }),
-        ),
-        (
-            "masked",
-            "in two frames of one line",
-            Box::new(move || {
-                once(frames(&[(1, format!("token={left}").into()), (1, format!("{right}\n").into())]))
-            }),
-        ),
-        (
-            "masked",
-            "in two frames, a line of the other output between",
-            Box::new(move || {
-                once(frames(&[
-                    (1, format!("token={left}").into()),
-                    (2, b"a warning\n".to_vec()),
-                    (1, format!("{right}\n").into()),
-                ]))
-            }),
-        ),
-        (
-            "masked",
-            "in frames of one byte",
-            Box::new({
-                let line = line.clone();
-                move || once(line.iter().flat_map(|byte| frame(1, &[*byte])).collect())
-            }),
-        ),
-        (
-            "masked",
-            "in its last line, which has no line break",
-            Box::new(|| once(frame(2, SECRET.as_bytes()))),
-        ),
-        (
-            "masked",
-            "before a carriage return and line feed in two frames",
-            Box::new(|| once(frames(&[(1, format!("{SECRET}\r").into()), (1, b"\n".to_vec())]))),
-        ),
-        ("cut off with its line", "where a line of 8 KB is cut", Box::new(|| once(frame(1, &cut_inside())))),
-        ("cut off with its line", "in two frames of a line of 16 KB", Box::new(|| once(across(b"")))),
-        (
-            "cut off with its line",
-            "in two frames of a line of 16 KB, the other output between",
-            Box::new(|| once(across(&frame(2, b"a warning\n")))),
-        ),
-        (
-            "masked",
-            "in base64 of user and value, in two frames",
-            Box::new(|| {
-                let login = STANDARD.encode(format!("app:{SECRET}"));
-                let (a, b) = login.split_at(login.len() / 2);
-                once(frames(&[(1, format!("Authorization: Basic {a}").into()), (1, format!("{b}\n").into())]))
-            }),
-        ),
-        (
-            "masked",
-            "in a JSON string, parted inside an escape",
-            Box::new(|| {
-                let escaped = SECRET.replace('/', "\\/");
-                let (a, b) = escaped.split_at(escaped.find('\\').unwrap() + 1);
-                once(frames(&[(1, format!("{{\"token\":\"{a}").into()), (1, format!("{b}\"}}\n").into())]))
-            }),
-        ),
-        (
-            "masked",
-            "percent-encoded, parted inside an escape",
-            Box::new(|| {
-                let encoded = SECRET.replace('/', "%2f").replace('+', "%2b");
-                let (a, b) = encoded.split_at(encoded.find('%').unwrap() + 2);
-                once(frames(&[
-                    (1, format!("postgresql://app:{a}").into()),
-                    (1, format!("{b}@db/app\n").into()),
-                ]))
-            }),
-        ),
-        (
-            "masked",
-            "parted by a colour of the terminal",
-            Box::new(move || once(frame(1, format!("{left}\u{1b}[31m{right}\n").as_bytes()))),
-        ),
-        (
-            "masked",
-            "behind an escape sequence that would swallow its first letter",
-            Box::new(|| once(frame(1, format!("\u{1b}[{SECRET}\n").as_bytes()))),
-        ),
-        (
-            "masked",
-            "beside bytes that are not UTF-8",
-            Box::new(|| once(frame(1, &[b"\xff\xe2\x82", SECRET.as_bytes(), b"\xc3\n"].concat()))),
-        ),
+    let shapes = [
+        hidden("in single bytes, the frames' headers too", {
+            let bytes = frame(1, &line);
+            move || stream_of(pieces(bytes.clone(), 1))
+        }),
+        hidden("in two frames of one line", move || {
+            once(frames(&[(1, format!("token={left}").into()), (1, format!("{right}\n").into())]))
+        }),
+        hidden("in two frames, a line of the other output between", move || {
+            once(frames(&[
+                (1, format!("token={left}").into()),
+                (2, b"a warning\n".to_vec()),
+                (1, format!("{right}\n").into()),
+            ]))
+        }),
+        hidden("in frames of one byte", {
+            let line = line.clone();
+            move || once(line.iter().flat_map(|byte| frame(1, &[*byte])).collect())
+        }),
+        hidden("in its last line, which has no line break", || once(frame(2, SECRET.as_bytes()))),
+        hidden("before a carriage return and line feed in two frames", || {
+            once(frames(&[(1, format!("{SECRET}\r").into()), (1, b"\n".to_vec())]))
+        }),
+        cut("where a line of 8 KB is cut", || once(frame(1, &cut_inside()))),
+        cut("in two frames of a line of 16 KB", || once(across(b""))),
+        cut("in two frames of a line of 16 KB, the other output between", || {
+            once(across(&frame(2, b"a warning\n")))
+        }),
+        hidden("in base64 of user and value, in two frames", || {
+            let login = STANDARD.encode(format!("app:{SECRET}"));
+            let (a, b) = login.split_at(login.len() / 2);
+            once(frames(&[(1, format!("Authorization: Basic {a}").into()), (1, format!("{b}\n").into())]))
+        }),
+        hidden("in a JSON string, parted inside an escape", || {
+            let escaped = SECRET.replace('/', "\\/");
+            let (a, b) = escaped.split_at(escaped.find('\\').unwrap() + 1);
+            once(frames(&[(1, format!("{{\"token\":\"{a}").into()), (1, format!("{b}\"}}\n").into())]))
+        }),
+        hidden("percent-encoded, parted inside an escape", || {
+            let encoded = SECRET.replace('/', "%2f").replace('+', "%2b");
+            let (a, b) = encoded.split_at(encoded.find('%').unwrap() + 2);
+            once(frames(&[(1, format!("postgresql://app:{a}").into()), (1, format!("{b}@db/app\n").into())]))
+        }),
+        hidden("parted by a colour of the terminal", move || {
+            once(frame(1, format!("{left}\u{1b}[31m{right}\n").as_bytes()))
+        }),
+        hidden("behind an escape sequence that would swallow its first letter", || {
+            once(frame(1, format!("\u{1b}[{SECRET}\n").as_bytes()))
+        }),
+        hidden("beside bytes that are not UTF-8", || {
+            once(frame(1, &[b"\xff\xe2\x82", SECRET.as_bytes(), b"\xc3\n"].concat()))
+        }),
     ];
     shapes
         .into_iter()
         .map(|(becomes, shape, answer)| {
             // Names live as long as the program: there are as many as rows.
             let input: &'static str = Box::leak(format!("{place}: {shape}").into_boxed_str());
-            let answer = std::sync::Arc::new(answer);
             at(becomes, input, move || {
-                let answer = std::sync::Arc::clone(&answer);
+                let answer = Arc::clone(&answer);
                 play(Box::new(move || answer()))
             })
         })
@@ -296,16 +257,11 @@ where
 
 /// A step's output in these pieces, and the failure of the build.
 fn steps(pieces: &[&[u8]]) -> String {
-    let vertex = |more: Vec<u8>| {
-        crate::streams::field(
-            1,
-            &[crate::streams::field(1, b"v"), crate::streams::field(3, b"[2/2] RUN x"), more].concat(),
-        )
-    };
-    let mut lines = trace(&vertex(crate::streams::field(5, &[8, 1])));
+    let vertex = |more| field(1, &[field(1, b"v"), field(3, b"[2/2] RUN x"), more].concat());
+    let mut lines = trace(&vertex(field(5, &[8, 1])));
     pieces.iter().for_each(|piece| lines.push_str(&trace(&printed("v", piece))));
     let words = format!("process \"x {SECRET}\" did not complete: exit code: 1");
-    lines.push_str(&trace(&vertex(crate::streams::field(7, words.as_bytes()))));
+    lines.push_str(&trace(&vertex(field(7, words.as_bytes()))));
     lines.push_str(&format!("{}\r\n", json!({"errorDetail": {"message": words}})));
     lines
 }

@@ -62,13 +62,17 @@ fn agent(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn text(input: &'static str, becomes: &'static str, bytes: impl Fn() -> Vec<u8> + Send + 'static) -> Row {
+fn text<B: AsRef<[u8]>>(
+    input: &'static str,
+    becomes: &'static str,
+    bytes: impl Fn() -> B + Send + 'static,
+) -> Row {
     row(KIND, input, becomes, move || said(|path| fs::write(path, bytes()).unwrap()))
 }
 
 /// Added behind what would be fine by itself, from line 3 on.
 fn with(input: &'static str, becomes: &'static str, more: &'static str) -> Row {
-    text(input, becomes, move || format!("{GOOD}{more}").into_bytes())
+    text(input, becomes, move || format!("{GOOD}{more}"))
 }
 
 fn utf16(little: bool) -> Vec<u8> {
@@ -87,18 +91,13 @@ fn bomb(levels: usize) -> Vec<u8> {
 }
 
 pub fn rows() -> Vec<Row> {
-    let mut rows = explosions();
-    rows.extend(encodings());
-    rows.extend(yaml());
-    rows.extend(no_files());
-    rows
+    [explosions(), encodings(), yaml(), no_files()].into_iter().flatten().collect()
 }
 
 fn explosions() -> Vec<Row> {
     const TOO_LARGE: &str = "…: nested too deeply…";
     const LARGE_FILE: &str = "larger than 256 KiB…";
-    let deep =
-        |open: &'static str, depth: usize| move || format!("image: {}", open.repeat(depth)).into_bytes();
+    let deep = |open: &'static str, depth: usize| move || format!("image: {}", open.repeat(depth));
     vec![
         text("billion laughs: aliases of aliases", TOO_LARGE, || bomb(12)),
         text("a bomb of maps", TOO_LARGE, || {
@@ -106,65 +105,53 @@ fn explosions() -> Vec<Row> {
             for i in 1..40 {
                 text.push_str(&format!("a{i}: &a{i} {{k: *a{p}, l: *a{p}}}\n", p = i - 1));
             }
-            text.into_bytes()
+            text
         }),
         text("an anchor that contains its own alias", "1:12: not valid YAML: …", || {
-            b"image: &a [*a]\ndatabase: off\n".to_vec()
+            b"image: &a [*a]\ndatabase: off\n"
         }),
         text("10,000 anchors", "10000:15: …too large…", || {
-            (0..10_000).fold(GOOD.to_owned(), |text, n| format!("{text}k{n}: &a{n} 1\n")).into_bytes()
+            (0..10_000).fold(GOOD.to_owned(), |text, n| format!("{text}k{n}: &a{n} 1\n"))
         }),
         text("100,000 open brackets", TOO_LARGE, deep("[", 100_000)),
         text("100,000 open brackets, over 256 KiB", LARGE_FILE, deep("[[[", 100_000)),
         text("50,000 open maps", TOO_LARGE, deep("{a: ", 50_000)),
         text("200 levels by indentation", TOO_LARGE, || {
-            (0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>().into_bytes()
+            (0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>()
         }),
-        text("20,000 dashes in a row", TOO_LARGE, || "- ".repeat(20_000).into_bytes()),
-        text("80,000 items", TOO_LARGE, || format!("image: [{}]", "x, ".repeat(80_000)).into_bytes()),
+        text("20,000 dashes in a row", TOO_LARGE, || "- ".repeat(20_000)),
+        text("80,000 items", TOO_LARGE, || format!("image: [{}]", "x, ".repeat(80_000))),
         text("10 MB", LARGE_FILE, || vec![b'#'; 10 << 20]),
-        text("a scalar of 1 MB", LARGE_FILE, || format!("image: {}", "x".repeat(1 << 20)).into_bytes()),
+        text("a scalar of 1 MB", LARGE_FILE, || format!("image: {}", "x".repeat(1 << 20))),
         text("a scalar of 200 KB", "1:8: image: …255…", || {
-            format!("image: {}\ndatabase: off\n", "x".repeat(200_000)).into_bytes()
+            format!("image: {}\ndatabase: off\n", "x".repeat(200_000))
         }),
-        text("a key of 200 KB", "3:1: not valid YAML: …", || {
-            format!("{GOOD}{}: 1\n", "k".repeat(200_000)).into_bytes()
-        }),
-        text("a line of 200 KB of spaces", "accepted", || {
-            format!("{GOOD}{}\n", " ".repeat(200_000)).into_bytes()
-        }),
-        text("200,000 empty lines", "accepted", || format!("{GOOD}{}", "\n".repeat(200_000)).into_bytes()),
+        text("a key of 200 KB", "3:1: not valid YAML: …", || format!("{GOOD}{}: 1\n", "k".repeat(200_000))),
+        text("a line of 200 KB of spaces", "accepted", || format!("{GOOD}{}\n", " ".repeat(200_000))),
+        text("200,000 empty lines", "accepted", || format!("{GOOD}{}", "\n".repeat(200_000))),
         text("the same key 5,000 times", "3:1: image: …twice (and 4999 more)", || {
-            format!("{GOOD}{}", "image: x\n".repeat(5_000)).into_bytes()
+            format!("{GOOD}{}", "image: x\n".repeat(5_000))
         }),
     ]
 }
 
 fn encodings() -> Vec<Row> {
     vec![
-        text("a byte order mark of UTF-8", "accepted", || format!("\u{feff}{GOOD}").into_bytes()),
-        text("two byte order marks", "accepted", || format!("\u{feff}\u{feff}{GOOD}").into_bytes()),
+        text("a byte order mark of UTF-8", "accepted", || format!("\u{feff}{GOOD}")),
+        text("two byte order marks", "accepted", || format!("\u{feff}\u{feff}{GOOD}")),
         text("UTF-16, little end first", "1:1: not UTF-8…", || utf16(true)),
         text("UTF-16, big end first", "1:1: not UTF-8…", || utf16(false)),
         text("UTF-16 without its mark", "1:2: not valid YAML: …", || utf16(true)[2..].to_vec()),
-        text("Latin-1", "1:18: not UTF-8…", || b"image: acme/api #\xe4\ndatabase: off\n".to_vec()),
+        text("Latin-1", "1:18: not UTF-8…", || b"image: acme/api #\xe4\ndatabase: off\n"),
         text("a surrogate in UTF-8", "3:4: not UTF-8…", || {
             [GOOD.as_bytes(), b"## \xed\xa0\x80\n"].concat()
         }),
-        text("a NUL byte", "3:…: not valid YAML: …", || {
-            format!("{GOOD}app: {{port: \"8\0\"}}\n").into_bytes()
-        }),
+        with("a NUL byte", "3:…: not valid YAML: …", "app: {port: \"8\0\"}\n"),
         text("only NUL bytes", "1:1: not valid YAML: …", || vec![0; 4096]),
-        text("an escape character", "3:…: not valid YAML: …", || {
-            format!("{GOOD}deployment: {{id: \"\u{1b}[31m\"}}\n").into_bytes()
-        }),
-        text("a carriage return and line feed on each line", "accepted", || {
-            GOOD.replace('\n', "\r\n").into_bytes()
-        }),
-        text("carriage returns alone", "accepted", || GOOD.replace('\n', "\r").into_bytes()),
-        text("a tab as indentation", "4:2: not valid YAML: a tab…", || {
-            format!("{GOOD}app:\n\tport: 1\n").into_bytes()
-        }),
+        with("an escape character", "3:…: not valid YAML: …", "deployment: {id: \"\u{1b}[31m\"}\n"),
+        text("a carriage return and line feed on each line", "accepted", || GOOD.replace('\n', "\r\n")),
+        text("carriage returns alone", "accepted", || GOOD.replace('\n', "\r")),
+        with("a tab as indentation", "4:2: not valid YAML: a tab…", "app:\n\tport: 1\n"),
         text("a gzip file", "1:2: not UTF-8…", || crate::support::github::gzip(GOOD.as_bytes())),
         text("an executable", "1:…: not UTF-8…", || {
             fs::read(env!("CARGO_BIN_EXE_agent")).unwrap()[..100_000].to_vec()
@@ -175,8 +162,8 @@ fn encodings() -> Vec<Row> {
 fn yaml() -> Vec<Row> {
     const TAG: &str = "…: a YAML tag…";
     vec![
-        text("nothing", "1:1: the file is empty…", Vec::new),
-        text("only a comment", "2:1: the file is empty…", || b"# x\n".to_vec()),
+        text("nothing", "1:1: the file is empty…", || ""),
+        text("only a comment", "2:1: the file is empty…", || b"# x\n"),
         with("two documents", "4:1: …", "---\nimage: x\n"),
         with("an end of document and garbage behind it", "4:1: not valid YAML: …", "...\n}}}} canary\n"),
         with("a directive", "3:1: not valid YAML: …", "%YAML 9.9\n---\nimage: x\n"),
@@ -191,7 +178,7 @@ fn yaml() -> Vec<Row> {
         with("a key with terminal escapes", "3:1: unknown key; …", "\"\\e[31mcanary\": 1\n"),
         with("a value with terminal escapes", "3:6: app: …", "app: \"\\e[31mcanary\\a\"\n"),
         text("an image name with terminal escapes", "1:8: image: …`\\u{1b}`…", || {
-            b"image: \"acme/\\e[31mapi\"\ndatabase: off\n".to_vec()
+            b"image: \"acme/\\e[31mapi\"\ndatabase: off\n"
         }),
         with("a key given twice", "3:1: image: …twice", "image: x\n"),
         with("a number beyond all bounds", "3:13: app.port: …", "app: {port: 99999999999999999999999999}\n"),
@@ -227,10 +214,10 @@ fn yaml() -> Vec<Row> {
         with("a text block that never ends", "5:5: deployment.id: …", "deployment:\n  id: |\n    canary\n"),
         with("an open quote", "3:18: not valid YAML: …", "deployment: {id: \"canary\n"),
         with("an open bracket", "3:…: not valid YAML: …", "deployment: {id: canary\n"),
-        text("JSON", "accepted", || br#"{"image": "ghcr.io/acme/api:1", "database": "off"}"#.to_vec()),
-        text("a page of HTML", "1:1: expected a map…", || b"<html><body>canary</body></html>\n".to_vec()),
+        text("JSON", "accepted", || r#"{"image": "ghcr.io/acme/api:1", "database": "off"}"#),
+        text("a page of HTML", "1:1: expected a map…", || b"<html><body>canary</body></html>\n"),
         text("a template that was not filled in", "1:9: not valid YAML: …", || {
-            b"image: {{ image }}\ndatabase: off\n".to_vec()
+            b"image: {{ image }}\ndatabase: off\n"
         }),
     ]
 }

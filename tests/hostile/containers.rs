@@ -56,55 +56,51 @@ fn told(follow: bool, answer: impl Fn() -> Answer + Send + 'static) -> String {
     })
 }
 
-fn logs(
-    input: &'static str,
-    becomes: &'static str,
-    answer: impl Fn() -> Answer + Send + Copy + 'static,
-) -> Row {
+fn logs(input: &'static str, becomes: &'static str, answer: fn() -> Answer) -> Row {
     row(LOGS, input, becomes, move || told(true, answer))
 }
 
-fn raw(bytes: Vec<u8>) -> Answer {
-    stream_of(stream::iter([Bytes::from(bytes)]))
+fn raw(bytes: impl Into<Bytes>) -> Answer {
+    stream_of(stream::iter([bytes.into()]))
 }
 
 pub fn rows() -> Vec<Row> {
-    let mut rows = outputs();
-    rows.extend(events());
-    rows.extend(answers());
-    rows
+    [outputs(), events(), answers()].into_iter().flatten().collect()
+}
+
+fn two() -> Vec<u8> {
+    [frame(1, b"hello\n"), frame(2, b"world\n")].concat()
+}
+
+fn megabytes(count: usize) -> Answer {
+    let piece = Bytes::from(frame(1, &[b'x'; 1 << 14]));
+    stream_of(stream::iter(std::iter::repeat_n(piece, count * 64)))
 }
 
 fn outputs() -> Vec<Row> {
-    let two = || [frame(1, b"hello\n"), frame(2, b"world\n")].concat();
-    let megabytes = |count: usize| {
-        let piece = Bytes::from(frame(1, &[b'x'; 1 << 14]));
-        stream_of(stream::iter(std::iter::repeat_n(piece, count * 64)))
-    };
     vec![
-        logs("frames in single bytes", "2 lines, the last: world", move || stream_of(pieces(two(), 1))),
+        logs("frames in single bytes", "2 lines, the last: world", || stream_of(pieces(two(), 1))),
         logs("a frame whose header says 4 GiB", "1 lines, the last: abc", || {
             raw([&[1, 0, 0, 0, 255, 255, 255, 255], &b"abc\n"[..]].concat())
         }),
         logs("frames without content", "1 lines, the last: x", || {
             raw([frame(1, b"").repeat(10_000), frame(1, b"x")].concat())
         }),
-        logs("a frame cut inside its header", "3 lines, the last: world", move || {
+        logs("a frame cut inside its header", "3 lines, the last: world", || {
             raw([two(), vec![1, 0, 0]].concat())
         }),
         logs("a frame of an unknown output", "1 lines, the last:  xy", || {
             raw([frame(9, b"x"), frame(1, b"y\n")].concat())
         }),
-        logs("no frames, as of a terminal", "2 lines, the last: two", || raw(b"one\ntwo\n".to_vec())),
-        logs("100 MB without a line break", "1 lines, the last: xxxxxxxx…", move || megabytes(100))
-            .within(64),
+        logs("no frames, as of a terminal", "2 lines, the last: two", || raw(b"one\ntwo\n".as_slice())),
+        logs("100 MB without a line break", "1 lines, the last: xxxxxxxx…", || megabytes(100)).within(64),
         logs("2 MB in lines of one byte", "1048576 lines, the last: x", || {
             let piece = Bytes::from(frame(1, &b"x\n".repeat(1 << 13)));
             stream_of(stream::iter(std::iter::repeat_n(piece, 128)))
         })
         .within(64),
-        row(LOGS, "a tail of 100 lines that brings 1 GB", "1 lines, the last: xxxxxxxx…", move || {
-            told(false, move || megabytes(1024))
+        row(LOGS, "a tail of 100 lines that brings 1 GB", "1 lines, the last: xxxxxxxx…", || {
+            told(false, || megabytes(1024))
         })
         .within(64),
         logs("terminal escapes, bells and titles", "2 lines, the last: red", || {
@@ -151,14 +147,14 @@ fn first_event(answer: impl Fn() -> Answer + Send + 'static) -> String {
     })
 }
 
-fn event(input: &'static str, answer: impl Fn() -> Answer + Send + Copy + 'static) -> Row {
+fn event(input: &'static str, answer: fn() -> Answer) -> Row {
     row(EVENTS, input, "asked again: c1 died with 3", move || first_event(answer))
 }
 
 fn events() -> Vec<Row> {
     vec![
         event("a line of garbage", || lines("garbage\n")),
-        event("bytes that are not UTF-8", || raw(b"{\"Action\":\"\xff\"}\n".to_vec())),
+        event("bytes that are not UTF-8", || raw(b"{\"Action\":\"\xff\"}\n".as_slice())),
         event("null, and an end", || lines("null\n")),
         event("wrong types", || lines("{\"Action\":1,\"Actor\":[]}\n")),
         event("an end without an exit code", || {
@@ -200,12 +196,7 @@ fn answered(path: &'static str, answer: impl Fn() -> Answer + Send + 'static) ->
     })
 }
 
-fn answer(
-    input: &'static str,
-    becomes: &'static str,
-    path: &'static str,
-    answer: impl Fn() -> Answer + Send + Copy + 'static,
-) -> Row {
+fn answer(input: &'static str, becomes: &'static str, path: &'static str, answer: fn() -> Answer) -> Row {
     row(ANSWERS, input, becomes, move || answered(path, answer))
 }
 

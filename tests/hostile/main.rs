@@ -20,9 +20,8 @@ mod streams;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
 use row::Row;
-use support::page::{is_in_the_docs, no_two_are_alike};
+use support::page::run_rows;
 
 /// Every row, kind by kind.
 fn rows() -> Vec<Row> {
@@ -42,15 +41,6 @@ fn rows() -> Vec<Row> {
 }
 
 fn main() -> ExitCode {
-    let mut tests = vec![
-        Trial::test("no_two_inputs_are_alike", || {
-            no_two_are_alike(rows().iter().map(Row::name)).map_err(Into::into)
-        }),
-        Trial::test("the_table_in_the_docs_is_this_one", || {
-            is_in_the_docs("hostile.md", "hostile", &page::markdown(&rows())).map_err(Into::into)
-        }),
-    ];
-    tests
-        .extend(rows().into_iter().map(|row| Trial::test(row.name(), move || row.run().map_err(Into::into))));
-    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+    let suite = ("no_two_inputs_are_alike", "hostile.md", "hostile");
+    run_rows(suite, rows, Row::name, page::markdown, Row::run)
 }

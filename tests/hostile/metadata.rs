@@ -23,8 +23,10 @@ const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
 const TAG: &str = "/latest/meta-data/tags/instance/Name";
 const LEAST: &str = r#"{"instanceId":"i-1","region":"eu-1"}"#;
 
-/// What the instance knows of itself after these answers, or the fault without its address.
-fn told(imds: &Imds) -> String {
+/// What the instance knows of itself after this service's answers, or the fault without its address.
+fn told(endpoint: &str) -> String {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let imds = Imds::connect(Some(endpoint)).unwrap();
     let told = block_on(async {
         let instance = imds.instance().await?.unwrap();
         let tag = imds.tag("Name").await?;
@@ -41,26 +43,30 @@ fn told(imds: &Imds) -> String {
     }
 }
 
-fn answer(
+fn answer<B: Into<Vec<u8>>>(
     input: &'static str,
     becomes: &'static str,
     path: &'static str,
-    body: impl Fn() -> Vec<u8> + Send + 'static,
+    body: impl Fn() -> B + Send + 'static,
 ) -> Row {
     row(KIND, input, becomes, move || {
-        rustls::crypto::ring::default_provider().install_default().ok();
         let fake = FakeImds::start();
         fake.set(path, body());
-        told(&Imds::connect(Some(&fake.endpoint())).unwrap())
+        told(&fake.endpoint())
     })
 }
 
 fn text(input: &'static str, becomes: &'static str, path: &'static str, body: &'static str) -> Row {
-    answer(input, becomes, path, || body.as_bytes().to_vec())
+    answer(input, becomes, path, move || body)
 }
 
 fn identity(input: &'static str, becomes: &'static str, body: &'static str) -> Row {
     text(input, becomes, IDENTITY, body)
+}
+
+/// A document that has these fields as well.
+fn beside(input: &'static str, becomes: &'static str, more: &'static str) -> Row {
+    answer(input, becomes, IDENTITY, move || LEAST.replace('}', &format!(",{more}}}")))
 }
 
 /// A service whose documents are streams.
@@ -72,8 +78,7 @@ fn streaming(body: fn() -> Body) -> String {
         }
     };
     let server = Server::start(Router::new().fallback(answer));
-    rustls::crypto::ring::default_provider().install_default().ok();
-    told(&Imds::connect(Some(&server.url())).unwrap())
+    told(&server.url())
 }
 
 /// What a question to the parameter store ends in with the role that the service tells.
@@ -93,24 +98,16 @@ fn credentials(role: impl Into<Vec<u8>>, path: &str, document: impl Into<Vec<u8>
     })
 }
 
-fn role(
-    input: &'static str,
-    becomes: &'static str,
-    name: &'static [u8],
-    document: impl Fn() -> String + Send + 'static,
-) -> Row {
+fn role(input: &'static str, becomes: &'static str, name: &'static [u8], document: fn() -> String) -> Row {
     row(KIND, input, becomes, move || credentials(name, "preview-role", document()))
 }
 
 pub fn rows() -> Vec<Row> {
-    let mut rows = documents();
-    rows.extend(facts());
-    rows.extend(streams());
-    rows.extend(roles());
-    rows
+    [documents(), facts(), streams(), roles()].into_iter().flatten().collect()
 }
 
 const NOT_ONE: &str = "`imds_unreachable`: not an identity document";
+const LARGE: &str = "`imds_unreachable`: larger than 64 KiB";
 const CONTROL: &str = "`imds_unreachable`: control characters";
 
 fn documents() -> Vec<Row> {
@@ -125,11 +122,7 @@ fn documents() -> Vec<Row> {
         identity("an id that is a number", NOT_ONE, r#"{"instanceId":1,"region":"eu-1"}"#),
         identity("a region that is a list", NOT_ONE, r#"{"instanceId":"i-1","region":["eu-1"]}"#),
         identity("an id given twice", NOT_ONE, r#"{"instanceId":"i-1","instanceId":"i-2","region":"eu-1"}"#),
-        identity(
-            "an address that is none",
-            NOT_ONE,
-            r#"{"instanceId":"i-1","region":"eu-1","privateIp":"here"}"#,
-        ),
+        beside("an address that is none", NOT_ONE, r#""privateIp":"here""#),
         identity(
             "an empty id",
             "`imds_unreachable`: /document: empty",
@@ -141,38 +134,25 @@ fn documents() -> Vec<Row> {
             r#"{"instanceId":"i-1","region":"\u001b[31meu"}"#,
         ),
         identity("a line break in the id", CONTROL, r#"{"instanceId":"i-1\n{{","region":"eu-1"}"#),
-        identity(
-            "a NUL in the zone",
-            CONTROL,
-            r#"{"instanceId":"i-1","region":"eu-1","availabilityZone":"\u0000"}"#,
-        ),
+        beside("a NUL in the zone", CONTROL, r#""availabilityZone":"\u0000""#),
         identity("two documents", NOT_ONE, "{\"instanceId\":\"i-1\",\"region\":\"eu-1\"}{}"),
         identity("a byte order mark", NOT_ONE, "\u{feff}{\"instanceId\":\"i-1\",\"region\":\"eu-1\"}"),
-        identity(
+        beside(
             "garbage in fields that nobody reads",
             "i-1 in eu-1",
-            r#"{"instanceId":"i-1","region":"eu-1","kernelId":[{"a":1e999}],"version":{}}"#,
+            r#""kernelId":[{"a":1e999}],"version":{}"#,
         ),
-        answer("100,000 open brackets", "`imds_unreachable`: larger than 64 KiB", IDENTITY, || {
-            "[".repeat(100_000).into_bytes()
-        }),
-        answer("60,000 open brackets", NOT_ONE, IDENTITY, || {
-            format!("{{\"x\":{}", "[".repeat(60_000)).into_bytes()
-        }),
+        answer("100,000 open brackets", LARGE, IDENTITY, || "[".repeat(100_000)),
+        answer("60,000 open brackets", NOT_ONE, IDENTITY, || format!("{{\"x\":{}", "[".repeat(60_000))),
         answer("bytes that are not UTF-8", "`imds_unreachable`: /document: not UTF-8", IDENTITY, || {
-            vec![0xff, 0xfe]
+            b"\xff\xfe"
         }),
         answer("an id of 2,000 characters", "`imds_unreachable`: /document: too long", IDENTITY, || {
-            format!(r#"{{"instanceId":"{}","region":"eu-1"}}"#, "i".repeat(2000)).into_bytes()
+            format!(r#"{{"instanceId":"{}","region":"eu-1"}}"#, "i".repeat(2000))
         }),
-        answer(
-            "a document of 64 KiB and one byte",
-            "`imds_unreachable`: larger than 64 KiB",
-            IDENTITY,
-            || vec![b' '; 64 * 1024 + 1],
-        ),
+        answer("a document of 64 KiB and one byte", LARGE, IDENTITY, || vec![b' '; 64 * 1024 + 1]),
         answer("a document in 60 KiB of spaces", "i-1 in eu-1", IDENTITY, || {
-            format!("{LEAST}{}", " ".repeat(60 * 1024)).into_bytes()
+            format!("{LEAST}{}", " ".repeat(60 * 1024))
         }),
     ]
 }
@@ -207,7 +187,7 @@ fn facts() -> Vec<Row> {
 fn streams() -> Vec<Row> {
     let stream = |input, becomes, body: fn() -> Body| row(KIND, input, becomes, move || streaming(body));
     vec![
-        stream("100 MB of spaces", "`imds_unreachable`: larger than 64 KiB", || {
+        stream("100 MB of spaces", LARGE, || {
             let piece = Bytes::from(vec![b' '; 1 << 20]);
             Body::from_stream(stream::iter(std::iter::repeat_n(piece, 100)).map(Ok::<_, std::io::Error>))
         })
@@ -226,13 +206,12 @@ fn streams() -> Vec<Row> {
     ]
 }
 
+fn good() -> String {
+    r#"{"Code":"Success","AccessKeyId":"ASIAROLEOFTHEINSTANCE","SecretAccessKey":"k","Token":"t","Expiration":"2099-01-01T00:00:00Z"}"#.to_owned()
+}
+
 fn roles() -> Vec<Row> {
     const NONE: &str = "`aws_credentials`";
-    let good = || {
-        String::from(
-            r#"{"Code":"Success","AccessKeyId":"ASIAROLEOFTHEINSTANCE","SecretAccessKey":"k","Token":"t","Expiration":"2099-01-01T00:00:00Z"}"#,
-        )
-    };
     vec![
         role("a role with a line break behind its name", NONE, b"preview-role\n", good),
         role("a role with slashes", NONE, b"../../dynamic/instance-identity/document", good),
@@ -247,7 +226,7 @@ fn roles() -> Vec<Row> {
             "credentials with a line break in the key",
             "`aws_credentials`: control characters",
             b"preview-role",
-            move || good().replace("ASIAROLE", "ASIA\\r\\nX: ROLE"),
+            || good().replace("ASIAROLE", "ASIA\\r\\nX: ROLE"),
         ),
         role("credentials of a service that says no", NONE, b"preview-role", || {
             r#"{"Code":"AssumeRoleUnauthorizedAccess","Message":"no"}"#.into()

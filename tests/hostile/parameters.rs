@@ -45,14 +45,12 @@ fn answered(body: Bytes) -> String {
     })
 }
 
-fn answer(input: &'static str, becomes: &'static str, body: impl Fn() -> String + Send + 'static) -> Row {
+fn answer(input: &'static str, becomes: &'static str, body: fn() -> String) -> Row {
     row(ANSWERS, input, becomes, move || answered(Bytes::from(body())))
 }
 
 pub fn rows() -> Vec<Row> {
-    let mut rows = answers();
-    rows.extend(values());
-    rows
+    [answers(), values()].into_iter().flatten().collect()
 }
 
 fn answers() -> Vec<Row> {

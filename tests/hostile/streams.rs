@@ -54,11 +54,7 @@ fn pulled(answer: impl Fn() -> Answer + Send + 'static) -> String {
     })
 }
 
-fn pull(
-    input: &'static str,
-    becomes: &'static str,
-    answer: impl Fn() -> Answer + Send + Copy + 'static,
-) -> Row {
+fn pull(input: &'static str, becomes: &'static str, answer: fn() -> Answer) -> Row {
     row(PULL, input, becomes, move || pulled(answer))
 }
 
@@ -116,11 +112,7 @@ fn ended(error: &BuildError) -> String {
     format!("`{}`: {text}", name.split(['(', ' ']).next().unwrap_or_default())
 }
 
-fn building(
-    input: &'static str,
-    becomes: &'static str,
-    answer: impl Fn() -> Answer + Send + Copy + 'static,
-) -> Row {
+fn building(input: &'static str, becomes: &'static str, answer: fn() -> Answer) -> Row {
     row(BUILD, input, becomes, move || built(STALL, answer))
 }
 
@@ -153,9 +145,7 @@ pub fn printed(step: &str, content: &[u8]) -> Vec<u8> {
 }
 
 pub fn rows() -> Vec<Row> {
-    let mut rows = pulls();
-    rows.extend(builds());
-    rows
+    [pulls(), builds()].into_iter().flatten().collect()
 }
 
 fn pulls() -> Vec<Row> {

@@ -10,8 +10,22 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use preview_agent::github::Request;
+
 /// The commit that archives are of unless said otherwise.
 pub(crate) const COMMIT: &str = "b9270236a09a6d6aeda0757cecf48e4e02f4ce19";
+
+/// What asks for that commit's source, of an API that is still to be named.
+pub(crate) fn request() -> Request {
+    Request {
+        api_url: String::new(),
+        repository: "acme/api".into(),
+        reference: COMMIT.into(),
+        token: None,
+        context: ".".into(),
+        dockerfile: "Dockerfile".into(),
+    }
+}
 
 /// What a host does with one request.
 #[derive(Clone)]
@@ -64,6 +78,11 @@ impl Host {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The part of a configuration by which this API gives the commit's source.
+    pub(crate) fn source(&self, commit: &str) -> String {
+        format!("source: {{ repository: acme/api, ref: {commit}, api_url: \"{}\" }}\n", self.url())
     }
 
     /// Heads of the requests so far.

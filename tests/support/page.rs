@@ -3,6 +3,29 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// A suite of rows, each a test, and two tests of them all: that no two are alike, which is its first
+/// name here, and that this page of the docs has their table between its marks.
+pub fn run_rows<R: Send + 'static>(
+    (alike, page, mark): (&str, &'static str, &'static str),
+    rows: fn() -> Vec<R>,
+    name: fn(&R) -> String,
+    table: fn(&[R]) -> String,
+    run: fn(&R) -> Result<(), String>,
+) -> ExitCode {
+    let mut tests = vec![
+        Trial::test(alike, move || no_two_are_alike(rows().iter().map(name)).map_err(Into::into)),
+        Trial::test("the_table_in_the_docs_is_this_one", move || {
+            is_in_the_docs(page, mark, &table(&rows())).map_err(Into::into)
+        }),
+    ];
+    tests
+        .extend(rows().into_iter().map(|row| Trial::test(name(&row), move || run(&row).map_err(Into::into))));
+    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+}
 
 /// A row counts only if it differs from every other.
 pub fn no_two_are_alike(names: impl Iterator<Item = String>) -> Result<(), String> {

@@ -2,7 +2,6 @@
 //! TLS. It misbehaves on command and remembers who asked with what.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::engine::remove_all;
+use super::github::gzip;
 use super::peers::{Peers, peers};
 use super::server::Server;
 
@@ -62,17 +62,14 @@ pub enum Trouble {
 }
 
 /// Who may pull.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum Access {
+    #[default]
     Everybody,
     /// HTTP Basic.
     Basic(String, String),
     /// A token for this login, and without a login if `anonymous`; a wrong login gets 403.
-    Bearer {
-        user: String,
-        password: String,
-        anonymous: bool,
-    },
+    Bearer { user: String, password: String, anonymous: bool },
 }
 
 /// One request as it came.
@@ -84,6 +81,7 @@ pub struct Seen {
     pub login: Option<String>,
 }
 
+#[derive(Default)]
 struct Inner {
     access: Access,
     manifests: BTreeMap<String, (&'static str, Vec<u8>)>,
@@ -105,17 +103,7 @@ pub struct FakeRegistry {
 impl FakeRegistry {
     /// An open registry with an image for this machine at `acme/tiny:1`.
     pub fn start() -> Self {
-        let inner = Arc::new(Mutex::new(Inner {
-            access: Access::Everybody,
-            manifests: BTreeMap::new(),
-            blobs: BTreeMap::new(),
-            troubles: BTreeMap::new(),
-            seen: Vec::new(),
-            tokens: 0,
-            layers: Vec::new(),
-            host: String::new(),
-            behind: None,
-        }));
+        let inner = Arc::new(Mutex::new(Inner::default()));
         let server = Server::start(Router::new().fallback(answer).with_state(Arc::clone(&inner)));
         let registry = Self { server, inner };
         registry.lock().host = registry.host();
@@ -454,13 +442,7 @@ fn layer(size: usize) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn digest(bytes: &[u8]) -> String {
+pub fn digest(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     digest.as_ref().iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }

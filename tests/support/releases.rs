@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
+use super::registry::digest;
 use super::server::Server;
 
 #[derive(Default)]
@@ -36,10 +37,10 @@ impl Releases {
     /// Serves this program as the agent for this machine; its SHA-256.
     pub fn publish(&self, program: &Path) -> String {
         let bytes = std::fs::read(program).unwrap();
-        let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
+        let sum = digest(&bytes).replace("sha256:", "");
         let path = format!("/agent-{}", std::env::consts::ARCH);
         self.inner.lock().unwrap().files.insert(path, bytes);
-        digest.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+        sum
     }
 
     /// Every path that was asked for, in order.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::engine::tiny_image;
 use super::github::{gzip, header};
 use super::peers::{Peers, peers};
+use super::registry::digest;
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
@@ -89,11 +90,6 @@ fn curl(args: &[&str]) -> Vec<u8> {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "curl {args:?}: {}", output.status);
     output.stdout
-}
-
-fn digest(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref().iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// An image as an old build of the agent with this state folder; its id.
