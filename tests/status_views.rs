@@ -122,7 +122,7 @@ fn failed() -> Document {
          \u{1b}[31mred\u{1b}[0m and \u{1b}]0;a title\u{7}a bell",
     );
     report.fault(fault, None);
-    written(&report, -86_400, Some(42))
+    written(&report, 42, Some(42))
 }
 
 fn view(mut document: Document, seconds: i64) -> String {
