@@ -89,6 +89,12 @@ impl Reporter {
     /// The outcome of a run that has ended is never rewritten: a change to
     /// `run` is dropped then, unless it is another run.
     pub fn update(&self, change: impl FnOnce(&mut Report)) {
+        let mut change = Some(change);
+        self.apply(&mut |report| change.take().into_iter().for_each(|change| change(report)));
+    }
+
+    /// Once for all changes, so that each does not bring a copy of this into the executable.
+    fn apply(&self, change: &mut dyn FnMut(&mut Report)) {
         let mut shared = self.lock();
         let ended = shared.change(change);
         shared.write();
@@ -98,9 +104,9 @@ impl Reporter {
     }
 
     /// Mere progress, which ends no run: to the file only, and at most once a second.
-    pub fn progress(&self, change: impl FnOnce(&mut Report)) {
+    pub fn progress(&self, mut change: impl FnMut(&mut Report)) {
         let mut shared = self.lock();
-        shared.change(change);
+        shared.change(&mut change);
         if shared.last_write.elapsed() < PROGRESS {
             return;
         }
@@ -194,7 +200,7 @@ impl Shared {
     }
 
     /// Applies a change and keeps what must hold. Returns whether it ended the run.
-    fn change(&mut self, change: impl FnOnce(&mut Report)) -> bool {
+    fn change(&mut self, change: &mut dyn FnMut(&mut Report)) -> bool {
         let (now, report) = (self.now(), &mut self.report);
         let (run, state) = (report.run.clone(), report.service.state);
         change(report);
