@@ -7,9 +7,10 @@ use tokio::sync::watch;
 use super::agent::Agent;
 use super::finish::{Failed, Ready, finish};
 use super::image::Images;
+use super::resolve::{Resolved, resolve};
 use super::run_context::{Cut, RunContext};
-use super::{app, database, image, oneshot, resolve};
-use crate::config::{Config, Loaded};
+use super::{app, database, image, oneshot};
+use crate::config::Loaded;
 use crate::status::{Outcome, PhaseName, RunId};
 
 /// Carries out one run, already begun in the reporter under this id, and
@@ -23,19 +24,19 @@ pub async fn run(
 ) -> Outcome {
     let (reporter, redactor) = (agent.reporter.clone(), agent.redactor.clone());
     let run = RunContext::new(id, force, reporter, redactor, agent.timings, loaded.config.deadline, cut);
-    let end = phases(agent, &loaded.config, &run).await;
+    let end = phases(agent, loaded, &run).await;
     let outcome = finish(agent, loaded, &run, end).await;
     agent.availability.end_replacing();
     outcome
 }
 
-async fn phases(agent: &mut Agent, config: &Config, run: &RunContext) -> Result<Ready, Failed> {
-    let resolving = resolve::resolve(agent, config, run);
-    let (desired, engine) = run.phase(PhaseName::Resolve, resolving).await?;
+async fn phases(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<Ready, Failed> {
+    let resolving = resolve(agent, loaded, run);
+    let Resolved { desired, engine, serving } = run.phase(PhaseName::Resolve, resolving).await?;
     let Agent { store, availability, .. } = agent;
 
     let images = Images { run, phase: PhaseName::Image, engine: &engine, desired: &desired, store };
-    let image = run.phase(PhaseName::Image, image::application(&images));
+    let image = run.phase(PhaseName::Image, image::application(&images, serving.as_ref()));
     let database = database::reachable(run, &desired);
     let (image, database) = tokio::try_join!(image, database)?;
 
@@ -44,5 +45,5 @@ async fn phases(agent: &mut Agent, config: &Config, run: &RunContext) -> Result<
     let started = app::start(run, &engine, &desired, (store, availability), &image, &migrated).await;
     let started = started.map_err(after)?;
     let stages = app::healthy(run, &engine, &desired, &started).await.map_err(after)?;
-    Ok(Ready { engine, desired, image, migrated, started, stages })
+    Ok(Ready { engine, desired, image, started, stages })
 }

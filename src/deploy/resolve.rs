@@ -5,19 +5,24 @@ use super::app::report_serving;
 use super::plan::{self, Desired, Environment};
 use super::run_context::RunContext;
 use super::status_parameter;
-use crate::config::Config;
+use crate::config::Loaded;
 use crate::docker::{self, Engine, Scope};
-use crate::status::{Code, Fault};
+use crate::status::{Code, Fault, Serving};
+
+/// What the first phase finds out.
+pub(super) struct Resolved {
+    pub(super) desired: Desired,
+    pub(super) engine: Engine,
+    /// What serves already, if it is this very configuration's.
+    pub(super) serving: Option<Serving>,
+}
 
 /// Asks for the instance, Docker and the values; the first two at the same time.
 ///
 /// # Errors
 /// The engine does not answer, or a value cannot be had.
-pub(super) async fn resolve(
-    agent: &mut Agent,
-    config: &Config,
-    run: &RunContext,
-) -> Result<(Desired, Engine), Fault> {
+pub(super) async fn resolve(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<Resolved, Fault> {
+    let config = &loaded.config;
     let scope = Scope::new(agent.store.folder());
     // At the run's deadline only the phase would be named, and not that it was Docker.
     let patience = agent.timings.docker_patience.min(run.left().mul_f32(0.9));
@@ -30,12 +35,15 @@ pub(super) async fn resolve(
     status_parameter::connect(agent, config, &environment);
     let engine = engine?;
     agent.engine = Some(engine.clone());
-    report_serving(&engine, &agent.store, &agent.availability).await;
+    let running = report_serving(&engine, &agent.store, &agent.availability).await;
+    let digest = agent.store.digest(&loaded.bytes);
+    let good = agent.store.state().last_good.clone().filter(|good| good.config == digest);
+    let serving = good.filter(|good| running.is_some_and(|running| running.id == good.container));
     let limit = agent.timings.parameters.min(run.left());
     let resolved = plan::from_config(config, &environment, &agent.redactor);
     let (desired, notes) = tokio::time::timeout(limit, resolved).await.map_err(|_| {
         Fault::new(Code::ParametersUnreachable, format!("no values within {} s", limit.as_secs()))
     })??;
     agent.reporter.update(|report| notes.into_iter().for_each(|note| report.note(note)));
-    Ok((desired, engine))
+    Ok(Resolved { desired, engine, serving: serving.map(|good| good.serving) })
 }

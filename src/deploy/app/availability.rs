@@ -15,13 +15,14 @@ struct Known {
     state: ServiceState,
     cause: Option<Cause>,
     replacing: bool,
+    stopped: bool,
 }
 
 impl Availability {
     /// Of an agent that has not looked yet.
     #[must_use]
     pub fn new(reporter: Reporter) -> Self {
-        let known = Known { state: ServiceState::None, cause: None, replacing: false };
+        let known = Known { state: ServiceState::None, cause: None, replacing: false, stopped: false };
         Self { reporter, known: Arc::new(Mutex::new(known)) }
     }
 
@@ -51,6 +52,7 @@ impl Availability {
 
     /// The old application is about to be stopped: until one is proven nothing serves.
     pub fn begin_outage(&self) {
+        self.lock().stopped = true;
         let message = "the application is being replaced".to_owned();
         let cause = Cause { class: Class::Agent, code: None, message, tail: String::new() };
         self.set(ServiceState::Down, Some(cause), |report| report.serving(None));
@@ -58,12 +60,20 @@ impl Availability {
 
     /// From here on the end of the application's container is the run's own doing.
     pub fn begin_replacing(&self) {
-        self.lock().replacing = true;
+        let mut known = self.lock();
+        (known.replacing, known.stopped) = (true, false);
     }
 
     /// The run is over.
     pub fn end_replacing(&self) {
-        self.lock().replacing = false;
+        let mut known = self.lock();
+        (known.replacing, known.stopped) = (false, false);
+    }
+
+    /// Whether this run has asked the engine to stop the old application.
+    #[must_use]
+    pub fn has_been_stopped(&self) -> bool {
+        self.lock().stopped
     }
 
     /// Whether a run replaces the application's container.

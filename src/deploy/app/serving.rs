@@ -1,7 +1,8 @@
 //! What the status shows of the application that serves.
 
 use super::availability::Availability;
-use crate::docker::{self, Engine, Role, State};
+use super::found::Applications;
+use crate::docker::{self, Engine};
 use crate::state::Store;
 use crate::status::{Container, Report, ServiceState, Serving};
 
@@ -34,11 +35,15 @@ pub fn shown(store: &Store, container: &docker::Container) -> Shown {
 }
 
 /// Reports what serves already when a run begins, so that no reader takes a
-/// redeployment for a first boot.
-pub async fn report_serving(engine: &Engine, store: &Store, availability: &Availability) {
-    let Ok(containers) = engine.containers(Role::App).await else { return };
-    let running = containers.iter().find(|container| container.proven && container.state == State::Running);
-    let shown = running.map(|container| shown(store, container));
+/// redeployment for a first boot. Returns the container that serves.
+pub async fn report_serving(
+    engine: &Engine,
+    store: &Store,
+    availability: &Availability,
+) -> Option<docker::Container> {
+    let found = Applications::find(engine, store).await.ok()?;
+    let serving = found.serving().cloned();
+    let shown = serving.as_ref().map(|container| shown(store, container));
     let (mut state, cause) = (availability.state(), availability.cause());
     if shown.is_some() && state == ServiceState::None {
         state = ServiceState::Up;
@@ -47,4 +52,5 @@ pub async fn report_serving(engine: &Engine, store: &Store, availability: &Avail
         Some(shown) => shown.report(report),
         None => report.serving(None),
     });
+    serving
 }

@@ -1,18 +1,20 @@
 //! The swap: one port cannot be held twice, so the old application is stopped
 //! before its successor starts, and kept until that is proven healthy.
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret as _;
 
 use super::super::image::{ImageReady, remove_old_builds};
 use super::super::oneshot::Migrated;
 use super::super::plan::Desired;
 use super::super::run_context::{RunContext, Stop};
-use super::super::timings::Timings;
 use super::availability::Availability;
-use crate::config::Publish;
+use super::found::Applications;
+use super::port;
 use crate::docker::{self, ContainerRequest, Engine, Role, State};
 use crate::state::Store;
-use crate::status::{Code, Container, Fault, PhaseName, PhaseState};
+use crate::status::{Container, Fault, PhaseName, PhaseState};
 
 /// The proof that the application's container runs.
 #[derive(Debug, Clone)]
@@ -48,7 +50,7 @@ pub async fn start(
     image: &ImageReady,
     _migrated: &Migrated,
 ) -> Result<Started, Stop> {
-    let swap = Swap { run, engine, desired, availability };
+    let swap = Swap { run, engine, desired, store, availability };
     let spec = desired.app_spec(image.id(), store);
     let started = run.phase(PhaseName::Start, swap.start(image, spec)).await?;
     if started.kept {
@@ -63,6 +65,7 @@ struct Swap<'a> {
     run: &'a RunContext,
     engine: &'a Engine,
     desired: &'a Desired,
+    store: &'a Store,
     availability: &'a Availability,
 }
 
@@ -72,7 +75,7 @@ impl Swap<'_> {
     async fn start(&self, image: &ImageReady, spec: String) -> Result<Started, Fault> {
         self.availability.begin_replacing();
         let (engine, publish) = (self.engine, self.desired.config.app.publish);
-        let found = engine.containers(Role::App).await?;
+        let found = Applications::find(engine, self.store).await?;
         let same = |container: &&docker::Container| container.spec == spec;
         let running = |container: &docker::Container| container.state == State::Running;
         let started = |found: &docker::Container, kept| Started {
@@ -80,16 +83,18 @@ impl Swap<'_> {
             name: found.name.clone(),
             kept,
         };
-        if let Some(kept) = found.iter().filter(|container| container.proven).find(same) {
+        if let Some(kept) = found.proven.as_ref().filter(same) {
             if !running(kept) {
-                self.stop_all(found.iter().filter(|other| other.id != kept.id)).await?;
+                for other in &found.unproven {
+                    stop(engine, other, self.run.timings.unproven_grace).await?;
+                }
                 engine.start(&kept.id).await?;
             }
             return Ok(started(kept, running(kept)));
         }
         // A crash between start and proof leaves the successor running: go on with it.
-        let adopted = found.iter().find(|container| same(container) && running(container));
-        for stale in found.iter().filter(|container| !container.proven) {
+        let adopted = found.unproven.iter().find(|container| same(container) && running(container));
+        for stale in &found.unproven {
             if adopted.is_none_or(|adopted| adopted.id != stale.id) {
                 engine.remove(&stale.id).await?;
             }
@@ -97,25 +102,19 @@ impl Swap<'_> {
         if let Some(adopted) = adopted {
             return Ok(started(adopted, false));
         }
-        port_is_free(engine, publish, &found).await?;
+        port::is_free(engine, publish, &found).await?;
         let request = self.request(image, spec);
         let name = request.name.clone();
         let id = engine.create(request).await?;
-        if found.iter().any(|container| container.proven && running(container)) {
+        if let Some(old) = found.serving() {
             self.availability.begin_outage();
+            stop(engine, old, self.run.timings.grace).await?;
         }
-        self.stop_all(found.iter().filter(|container| container.proven)).await?;
         match engine.start(&id).await {
             Ok(()) => Ok(Started { id, name, kept: false }),
-            Err(docker::Error::PortInUse { .. }) => {
-                Err(port_held(publish, engine.holder_of_port(publish.port).await.ok().flatten()))
-            }
+            Err(docker::Error::PortInUse { .. }) => Err(port::held(engine, publish).await),
             Err(other) => Err(other.into()),
         }
-    }
-
-    async fn stop_all(&self, containers: impl Iterator<Item = &docker::Container>) -> Result<(), Fault> {
-        stop_all(self.engine, &self.run.timings, containers).await
     }
 
     fn request(&self, image: &ImageReady, spec: String) -> ContainerRequest {
@@ -138,58 +137,38 @@ impl Swap<'_> {
     }
 }
 
-/// Stops those that run, each with the grace that it is due.
+/// Stops a container if it runs.
 ///
 /// # Errors
 /// Whatever the engine says.
-pub async fn stop_all(
-    engine: &Engine,
-    timings: &Timings,
-    containers: impl Iterator<Item = &docker::Container>,
-) -> Result<(), Fault> {
-    for container in containers.filter(|container| container.state == State::Running) {
-        let grace = if container.proven { timings.grace } else { timings.unproven_grace };
+pub async fn stop(engine: &Engine, container: &docker::Container, grace: Duration) -> Result<(), Fault> {
+    if container.state == State::Running {
         engine.stop(&container.id, grace).await?;
     }
     Ok(())
 }
 
 /// Settles the proven application: Docker restarts it from now on, and what came before goes.
-///
-/// # Errors
-/// Whatever the engine says.
-pub async fn settle(engine: &Engine, started: &Started) -> Result<(), Fault> {
-    if !started.kept {
-        engine.set_restart(&started.id).await?;
+/// Returns what could not be done, which the next run does: the application serves all the same.
+pub async fn settle(engine: &Engine, store: &Store, started: &Started) -> Vec<String> {
+    let mut undone = Vec::new();
+    let found = match Applications::find(engine, store).await {
+        Ok(found) => found,
+        Err(fault) => return vec![format!("what came before was not tidied up: {}", fault.message)],
+    };
+    if found.proven.as_ref().is_some_and(|proven| !proven.restarts_itself)
+        && let Err(error) = engine.set_restart(&started.id).await
+    {
+        undone.push(format!("Docker will not restart the application by itself: {error}"));
     }
-    let all = engine.containers(Role::App).await?;
     // Before the old one goes: it shows which build served before, to whoever goes on after a crash too.
-    if !started.kept || all.len() > 1 {
-        remove_old_builds(engine, &all).await;
+    if !started.kept || !found.unproven.is_empty() {
+        remove_old_builds(engine, found.all()).await;
     }
-    for other in all.iter().filter(|other| other.id != started.id) {
-        engine.remove(&other.id).await?;
-    }
-    Ok(())
-}
-
-/// A port that none of ours holds must be free before the old application is stopped.
-async fn port_is_free(engine: &Engine, publish: Publish, ours: &[docker::Container]) -> Result<(), Fault> {
-    match std::net::TcpListener::bind((publish.ip, publish.port)) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let holder = engine.holder_of_port(publish.port).await?;
-            if ours.iter().any(|container| Some(&container.name) == holder.as_ref()) {
-                return Ok(());
-            }
-            Err(port_held(publish, holder))
+    for other in found.all().filter(|other| other.id != started.id) {
+        if let Err(error) = engine.remove(&other.id).await {
+            undone.push(format!("{} was not removed: {error}", other.name));
         }
-        // Whatever else is wrong with the address Docker says better.
-        _ => Ok(()),
     }
-}
-
-fn port_held(publish: Publish, container: Option<String>) -> Fault {
-    let holder = container
-        .map_or_else(|| "a process outside Docker".to_owned(), |name| format!("the container {name}"));
-    Fault::new(Code::PortInUse, format!("port {} is held by {holder}", publish.port))
+    undone
 }

@@ -8,6 +8,8 @@ use crate::status::{Outcome, PhaseName, ServiceState};
 pub(super) enum Reason {
     /// The application is proven and settled.
     Proven,
+    /// Nobody answered whether there is anything new to deploy: registry, network, role or parameters.
+    Unanswered,
     /// This phase failed.
     Failed(PhaseName),
     /// A newer run takes its place.
@@ -27,8 +29,8 @@ pub(super) enum Found {
     Stopped,
     /// It runs.
     Running,
-    /// It runs, and the swap was cut between the creation of its successor and the successor's
-    /// start: what was asked of the engine then may still stop it.
+    /// It runs, and the swap was cut between its stop and its successor's start: what was asked of
+    /// the engine then may still stop it.
     HalfReplaced,
 }
 
@@ -71,14 +73,11 @@ pub(super) struct Ending {
 /// The one decision. A failure to refresh what already serves, unchanged, is no failure.
 pub(super) fn decide(reason: Reason, found: Found, known: Known) -> Ending {
     let serves = serves(reason, found, known.on_failure);
-    let refreshes = matches!(reason, Reason::Failed(PhaseName::Resolve | PhaseName::Image));
     let outcome = match (reason, serves) {
         (Reason::Proven, _) => Outcome::Ready,
-        (Reason::Failed(_), Serves::Old | Serves::OldAgain { .. }) if refreshes && known.is_converged => {
-            Outcome::Ready
-        }
+        (Reason::Unanswered, Serves::Old | Serves::OldAgain { .. }) if known.is_converged => Outcome::Ready,
         (Reason::Superseded, _) => Outcome::Superseded,
-        (Reason::Failed(_) | Reason::Interrupted, _) => Outcome::Failed,
+        (Reason::Unanswered | Reason::Failed(_) | Reason::Interrupted, _) => Outcome::Failed,
     };
     let service = match serves {
         Serves::Old if known.service != ServiceState::None => known.service,
@@ -96,7 +95,7 @@ fn serves(reason: Reason, found: Found, on_failure: OnFailure) -> Serves {
         (_, Found::Running, _) => Serves::Old,
         (_, Found::Stopped | Found::HalfReplaced, OnFailure::Leave) => Serves::Nothing,
         (_, Found::Stopped | Found::HalfReplaced, OnFailure::Restore) => {
-            Serves::OldAgain { prove: matches!(reason, Reason::Failed(_)) }
+            Serves::OldAgain { prove: matches!(reason, Reason::Unanswered | Reason::Failed(_)) }
         }
     }
 }
@@ -114,8 +113,8 @@ mod tests {
     use super::*;
 
     const PHASES: &[PhaseName] = PhaseName::ALL;
-    const REFRESHING: &[PhaseName] = &[PhaseName::Resolve, PhaseName::Image];
-    const PREPARING: &[PhaseName] = &[PhaseName::Database, PhaseName::Jobs, PhaseName::Migrate];
+    const PREPARING: &[PhaseName] =
+        &[PhaseName::Resolve, PhaseName::Image, PhaseName::Database, PhaseName::Jobs, PhaseName::Migrate];
     const STARTING: &[PhaseName] = &[PhaseName::Start, PhaseName::Health];
 
     const FOUND: &[Found] =
@@ -174,7 +173,7 @@ mod tests {
         vec![
             (vec![Reason::Proven], vec![(FOUND, BEFORE, ANY, EITHER, Ready, New, Is(Up))]),
             (
-                failed(REFRESHING),
+                vec![Reason::Unanswered],
                 vec![
                     (RUNNING, NONE, YES, EITHER, Ready, Old, Is(Up)),
                     (RUNNING, SEEN, YES, EITHER, Ready, Old, AsBefore),
@@ -238,7 +237,8 @@ mod tests {
     }
 
     fn reasons() -> Vec<Reason> {
-        [failed(PHASES), vec![Reason::Proven, Reason::Superseded, Reason::Interrupted]].concat()
+        [failed(PHASES), vec![Reason::Proven, Reason::Unanswered, Reason::Superseded, Reason::Interrupted]]
+            .concat()
     }
 
     #[test]

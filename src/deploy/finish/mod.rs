@@ -14,7 +14,7 @@ use super::run_context::{Cut, RunContext, Stop};
 use crate::config::{Loaded, Stage};
 use crate::docker::Engine;
 use crate::state::LastGood;
-use crate::status::{Cause, Code, Fault, Outcome, PhaseName, Report, ServiceState, Serving};
+use crate::status::{Cause, Class, Code, Fault, Outcome, PhaseName, Report, ServiceState, Serving};
 use decide::{Ending, Found, Reason, Serves, decide};
 use restore::{Restored, known};
 
@@ -23,7 +23,6 @@ pub(super) struct Ready {
     pub(super) engine: Engine,
     pub(super) desired: Desired,
     pub(super) image: ImageReady,
-    pub(super) migrated: Migrated,
     pub(super) started: Started,
     pub(super) stages: Vec<Stage>,
 }
@@ -51,20 +50,15 @@ pub(super) async fn finish(
         Ok(ready) => {
             // An end from here on is the watch's to report; until now it was the health phase's.
             agent.unwatched = SystemTime::now();
-            match settle(&ready.engine, &ready.started).await {
-                Ok(()) => succeed(agent, loaded, run, ready),
-                Err(fault) => {
-                    let stop = Stop::Fault(PhaseName::Start, fault);
-                    fail(agent, loaded, run, Failed { stop, migrated: Some(ready.migrated) }).await
-                }
-            }
+            succeed(agent, loaded, run, ready).await
         }
         Err(failed) => fail(agent, loaded, run, failed).await,
     }
 }
 
-/// The application is healthy: it is recorded and reported.
-fn succeed(agent: &mut Agent, loaded: &Loaded, run: &RunContext, ready: Ready) -> Outcome {
+/// The application is healthy: it is recorded, settled and reported. From the record on it is the
+/// one that is proven, whatever becomes of the agent.
+async fn succeed(agent: &mut Agent, loaded: &Loaded, run: &RunContext, ready: Ready) -> Outcome {
     let before = agent.store.state().last_good.clone();
     let before = before.filter(|good| good.container == ready.started.id());
     let serving = before.map_or_else(
@@ -84,10 +78,12 @@ fn succeed(agent: &mut Agent, loaded: &Loaded, run: &RunContext, ready: Ready) -
         watched: ready.desired.watched(&ready.stages),
     };
     agent.store.update(|state| state.last_good = Some(good));
+    let undone = settle(&ready.engine, &agent.store, &ready.started).await;
     let known = known(agent, loaded, Some(ready.started.id()));
     let Ending { outcome, service, .. } = decide(Reason::Proven, Found::Running, known);
     agent.availability.set(service, None, |report| {
         report.serving(Some(serving));
+        undone.into_iter().for_each(|note| report.note(note));
         report.end_run(outcome);
     });
     outcome
@@ -98,6 +94,7 @@ fn succeed(agent: &mut Agent, loaded: &Loaded, run: &RunContext, ready: Ready) -
 async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Failed) -> Outcome {
     let Failed { stop, migrated } = failed;
     let reason = match &stop {
+        Stop::Fault(phase, fault) if was_not_answered(*phase, fault) => Reason::Unanswered,
         Stop::Fault(phase, _) => Reason::Failed(*phase),
         Stop::Cut(Cut::Superseded(_)) => Reason::Superseded,
         Stop::Cut(_) => Reason::Interrupted,
@@ -140,6 +137,21 @@ async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Fail
         report.end_run(ending.outcome);
     });
     ending.outcome
+}
+
+/// Whether the run got no answer from elsewhere, rather than one that says what is wrong with what
+/// it was to deploy.
+fn was_not_answered(phase: PhaseName, fault: &Fault) -> bool {
+    let code = fault.code;
+    match phase {
+        PhaseName::Resolve => true,
+        PhaseName::Image => match code.class() {
+            Class::Build => false,
+            Class::Source => code.retryable(),
+            _ => true,
+        },
+        _ => false,
+    }
 }
 
 /// What serves could not be refreshed, and is kept.

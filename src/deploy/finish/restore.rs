@@ -2,12 +2,11 @@
 //! application that was proven before serves, if there is one.
 
 use super::super::agent::Agent;
-use super::super::app::{prove, stop_all};
+use super::super::app::{Applications, prove, stop};
 use super::super::run_context::RunContext;
-use super::super::timings::Timings;
 use super::decide::{Ending, Found, Known, Reason, Serves, decide};
 use crate::config::{Health, Loaded};
-use crate::docker::{Container, Engine, Role, State};
+use crate::docker::{Container, Engine, State};
 use crate::probe::Prober;
 use crate::status::Fault;
 
@@ -28,10 +27,10 @@ pub(super) async fn restore(agent: &Agent, loaded: &Loaded, reason: Reason) -> R
         return Restored { ending, old: None, trouble: None };
     };
     let restored = async {
-        let found = Applications::find(engine).await?;
-        let old = found.proven.first();
-        let ending = decide(reason, found.state(), known(agent, loaded, old.map(|old| old.id.as_str())));
-        found.clear(engine, &agent.timings).await?;
+        let found = Applications::find(engine, &agent.store).await?;
+        let (old, is) = (found.proven.as_ref(), state(&found, agent));
+        let ending = decide(reason, is, known(agent, loaded, old.map(|old| old.id.as_str())));
+        clear(agent, engine, &found, is).await?;
         if let (Serves::OldAgain { .. }, Some(old)) = (ending.serves, old) {
             engine.start(&old.id).await?;
         }
@@ -68,44 +67,36 @@ pub(super) fn known(agent: &Agent, loaded: &Loaded, old: Option<&str>) -> Known 
     Known { service: agent.availability.state(), is_converged, on_failure }
 }
 
-/// The application's containers as the engine shows them.
-struct Applications {
-    proven: Vec<Container>,
-    unproven: Vec<Container>,
+fn state(found: &Applications, agent: &Agent) -> Found {
+    match found.proven.as_ref().map(|old| old.state) {
+        None => Found::Nothing,
+        Some(State::Running) if agent.availability.has_been_stopped() && created(found).next().is_some() => {
+            Found::HalfReplaced
+        }
+        Some(State::Running) => Found::Running,
+        Some(State::Created | State::Exited) => Found::Stopped,
+    }
 }
 
-impl Applications {
-    async fn find(engine: &Engine) -> Result<Self, Fault> {
-        let found = engine.containers(Role::App).await?;
-        let (proven, unproven) = found.into_iter().partition(|found| found.proven);
-        Ok(Self { proven, unproven })
-    }
+/// Those that were never started: the swap was cut in its midst.
+fn created(found: &Applications) -> impl Iterator<Item = &Container> {
+    found.unproven.iter().filter(|container| container.state == State::Created)
+}
 
-    fn state(&self) -> Found {
-        match self.proven.first().map(|old| old.state) {
-            None => Found::Nothing,
-            Some(State::Running) if self.created().next().is_some() => Found::HalfReplaced,
-            Some(State::Running) => Found::Running,
-            Some(State::Created | State::Exited) => Found::Stopped,
+/// Stops what was not proven, and removes what has no logs to keep. What was asked of the
+/// engine in a swap that was cut goes on there: the removal waits for a start, the second
+/// stop for the first.
+async fn clear(agent: &Agent, engine: &Engine, found: &Applications, is: Found) -> Result<(), Fault> {
+    for successor in &found.unproven {
+        stop(engine, successor, agent.timings.unproven_grace).await?;
+    }
+    for half_done in created(found) {
+        if let Err(error) = engine.remove(&half_done.id).await {
+            tracing::warn!(%error, container = %half_done.name, "it is removed by the next run");
         }
     }
-
-    /// Those that were never started: the swap was cut in its midst.
-    fn created(&self) -> impl Iterator<Item = &Container> {
-        self.unproven.iter().filter(|container| container.state == State::Created)
-    }
-
-    /// Stops what was not proven, and removes what has no logs to keep. What was asked of the
-    /// engine in a swap that was cut goes on there: the removal waits for a start, the second
-    /// stop for the first.
-    async fn clear(&self, engine: &Engine, timings: &Timings) -> Result<(), Fault> {
-        stop_all(engine, timings, self.unproven.iter()).await?;
-        for half_done in self.created() {
-            engine.remove(&half_done.id).await?;
-        }
-        if self.created().next().is_some() {
-            stop_all(engine, timings, self.proven.iter()).await?;
-        }
-        Ok(())
+    match &found.proven {
+        Some(old) if is == Found::HalfReplaced => stop(engine, old, agent.timings.grace).await,
+        _ => Ok(()),
     }
 }

@@ -4,7 +4,8 @@ use crate::docker::{Container, Engine};
 
 /// Images of earlier builds go. What serves now and what served before it are
 /// in `used` and stay, for the way back.
-pub async fn remove_old_builds(engine: &Engine, used: &[Container]) {
+pub async fn remove_old_builds(engine: &Engine, used: impl Iterator<Item = &Container>) {
+    let used: Vec<&Container> = used.collect();
     let built = match engine.built_images().await {
         Ok(built) => built,
         Err(error) => return tracing::warn!(%error, "old builds are not removed"),

@@ -39,15 +39,16 @@ impl Containers<'_> {
         job: &Job,
         image: &ImageReady,
         spec: &str,
+        number: u32,
     ) -> Result<String, Verdict<Fault>> {
         let again = |error: docker::Error| Verdict::Again(Fault::from(error));
-        let id = self.engine.create(self.request(job, image, spec)).await.map_err(again)?;
+        let id = self.engine.create(self.request(job, image, spec, number)).await.map_err(again)?;
         match self.engine.start(&id).await {
             Ok(()) => Ok(id),
             Err(error) => {
                 let missing = matches!(error, docker::Error::CommandMissing { .. });
                 let fault = Fault::from(error);
-                self.engine.remove(&id).await.map_err(again)?;
+                self.remove(&id).await;
                 Err(if missing {
                     Verdict::Final(Fault { code: command_missing(job.settings.kind), ..fault })
                 } else {
@@ -57,7 +58,16 @@ impl Containers<'_> {
         }
     }
 
-    fn request(&self, job: &Job, image: &ImageReady, spec: &str) -> ContainerRequest {
+    /// Removes what has ended. Its result counts all the same, and what is left here is found by the next run.
+    pub(super) async fn remove(&self, id: &str) {
+        if let Err(error) = self.engine.remove(id).await {
+            tracing::warn!(%error, container = id, "the job's container could not be removed");
+            let note = format!("a job's container was not removed: {error}");
+            self.run.reporter.update(|report| report.note(note));
+        }
+    }
+
+    fn request(&self, job: &Job, image: &ImageReady, spec: &str, number: u32) -> ContainerRequest {
         let (run, desired, settings) = (&self.run.id, self.desired, &job.settings);
         let own = desired.env.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned()));
         let mut env: Vec<(String, String)> = own.collect();
@@ -69,9 +79,11 @@ impl Containers<'_> {
             }
             env.push((name.to_owned(), value.expose_secret().to_owned()));
         }
+        // The container of the try before may still be there.
+        let again = if number > 1 { format!(".{number}") } else { String::new() };
         let files = settings.files.iter().map(|(inside, host)| (host.display().to_string(), inside.clone()));
         ContainerRequest {
-            name: format!("{}-{}-{run}", self.engine.scope().name(), settings.name),
+            name: format!("{}-{}{again}-{run}", self.engine.scope().name(), settings.name),
             role: Role::Migrate,
             run: run.to_string(),
             spec: spec.to_owned(),

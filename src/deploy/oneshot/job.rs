@@ -104,7 +104,7 @@ impl Jobs<'_> {
                 end.map_err(|_| Fault::new(Code::MigrationTimeout, "a job of an earlier run does not end"))??;
             }
             if container.spec == spec || !self.wanted.contains(&container.spec) {
-                engine.remove(&container.id).await?;
+                self.containers.remove(&container.id).await;
             }
         }
         Ok(adopted)
@@ -134,7 +134,7 @@ impl Jobs<'_> {
         let Attempt { job, spec, tried, number } = attempt;
         let id = match adopted {
             Some(container) => container.id,
-            None => self.containers.start(job, image, spec).await?,
+            None => self.containers.start(job, image, spec, number).await?,
         };
         let result = match timeout(job.settings.timeout, self.containers.follow(&id, job)).await {
             Ok(Ok(ended)) => outcome(&job.settings, ended),
@@ -157,7 +157,7 @@ impl Jobs<'_> {
             let job = &job.settings.name;
             tracing::warn!(%job, attempt = number, fault = %fault.code, "the job failed");
         }
-        self.containers.engine.remove(&id).await.map_err(|error| Verdict::Again(error.into()))?;
+        self.containers.remove(&id).await;
         result
     }
 }

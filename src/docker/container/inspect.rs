@@ -37,8 +37,8 @@ pub struct Container {
     pub image_id: String,
     /// Where it is in its life.
     pub state: State,
-    /// Whether it was proven healthy: only then does it restart by itself.
-    pub proven: bool,
+    /// Docker restarts it when it ends, unless it was stopped.
+    pub restarts_itself: bool,
     /// How often Docker restarted it.
     pub restarts: u32,
     /// How it ended, if it has.
@@ -132,7 +132,10 @@ fn describe(response: ContainerInspectResponse) -> Container {
             ) => State::Running,
             _ => State::Exited,
         },
-        proven: policy == Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+        restarts_itself: matches!(
+            policy,
+            Some(RestartPolicyNameEnum::UNLESS_STOPPED | RestartPolicyNameEnum::ALWAYS)
+        ),
         restarts: response.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
         exit: ExitStatus {
             code: state.exit_code.unwrap_or(0),

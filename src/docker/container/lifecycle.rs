@@ -53,7 +53,7 @@ impl Engine {
         }
     }
 
-    /// Marks a container as proven: from now on Docker restarts it.
+    /// Has Docker restart a container from now on, unless it is stopped.
     ///
     /// # Errors
     /// Whatever the engine says.
