@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use preview_agent::aws::Endpoints;
 use preview_agent::config::{self, Loaded};
-use preview_agent::deploy::{self, Agent, Cut, Timings};
+use preview_agent::deploy::{self, Agent, Cut, Order, Timings};
 use preview_agent::redact::Redactor;
 use preview_agent::state::Store;
 use preview_agent::status::systemd::Systemd;
@@ -441,7 +441,7 @@ async fn a_superseded_run_says_by_which() {
     let mut agent = Agent::new(reporter, redactor, store, timings, endpoints);
     // The second configuration came at once.
     let (_cutter, cut) = watch::channel(Cut::Superseded(second.clone()));
-    let outcome = deploy::run(&mut agent, &loaded, first, false, cut).await;
+    let outcome = deploy::run(&mut agent, &loaded, first, Order::Deploy, cut).await;
     assert_eq!(outcome, Outcome::Superseded);
     let status: Value = serde_json::from_slice(&fs::read(run_dir.join("status.json")).unwrap()).unwrap();
     assert_eq!(status["run"]["outcome"], "superseded", "{status}");

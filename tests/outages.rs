@@ -125,6 +125,25 @@ fn an_application_that_nobody_has_stopped_is_not_started_again() {
 }
 
 #[test]
+fn what_is_known_to_fail_costs_what_serves_nothing_until_somebody_asks() {
+    let world = World::new();
+    let mut agent = world.serve(&app(&world, "1", ""));
+    let serving = world.app_container();
+    agent.reload(&broken(&world, ""));
+    assert_eq!(agent.wait_for_end_of_run(2)["fault"]["code"], "app_exited");
+    agent.crash();
+    let before = started(&serving);
+    let mut agent = world.start(&broken(&world, ""));
+    let status = agent.wait_for_end_of_run(3);
+    assert_eq!((&status["run"]["outcome"], &status["service"]["state"]), (&"failed".into(), &"up".into()));
+    assert_eq!(status["fault"]["code"], "app_exited", "{status}");
+    assert_eq!((world.get("/").0, started(&serving)), (200, before.clone()));
+    agent.signal("HUP");
+    assert_eq!(agent.wait_for_end_of_run(4)["fault"]["code"], "app_exited");
+    assert_ne!(started(&serving), before, "a reload tries it");
+}
+
+#[test]
 fn a_low_port_that_a_process_holds_is_noticed_before_anything_is_stopped() {
     let mut world = World::new();
     world.run_once(&app(&world, "1", "")).is_ready();

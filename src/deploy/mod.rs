@@ -19,6 +19,6 @@ mod timings;
 
 pub use agent::Agent;
 pub use phases::run;
-pub use run_context::{Cut, Stop};
+pub use run_context::{Cut, Order, Stop};
 pub use status_parameter::parameter_sender;
 pub use timings::Timings;

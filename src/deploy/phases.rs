@@ -8,22 +8,22 @@ use super::agent::Agent;
 use super::finish::{Failed, Ready, finish};
 use super::image::Images;
 use super::resolve::{Resolved, resolve};
-use super::run_context::{Cut, RunContext};
+use super::run_context::{Cut, Order, RunContext, Stop};
 use super::{app, database, image, oneshot};
 use crate::config::Loaded;
 use crate::status::{Outcome, PhaseName, RunId};
 
 /// Carries out one run, already begun in the reporter under this id, and
-/// returns its outcome. `force` runs jobs and the migration again.
+/// returns its outcome.
 pub async fn run(
     agent: &mut Agent,
     loaded: &Loaded,
     id: RunId,
-    force: bool,
+    order: Order,
     cut: watch::Receiver<Cut>,
 ) -> Outcome {
     let (reporter, redactor) = (agent.reporter.clone(), agent.redactor.clone());
-    let run = RunContext::new(id, force, reporter, redactor, agent.timings, loaded.config.deadline, cut);
+    let run = RunContext::new(id, order, reporter, redactor, agent.timings, loaded.config.deadline, cut);
     let end = phases(agent, loaded, &run).await;
     let outcome = finish(agent, loaded, &run, end).await;
     agent.availability.end_replacing();
@@ -32,7 +32,7 @@ pub async fn run(
 
 async fn phases(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<Ready, Failed> {
     let resolving = resolve(agent, loaded, run);
-    let Resolved { desired, engine, serving } = run.phase(PhaseName::Resolve, resolving).await?;
+    let Resolved { desired, engine, serving, is_serving } = run.phase(PhaseName::Resolve, resolving).await?;
     let Agent { store, availability, .. } = agent;
 
     let images = Images { run, phase: PhaseName::Image, engine: &engine, desired: &desired, store };
@@ -40,9 +40,16 @@ async fn phases(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<
     let database = database::reachable(run, &desired);
     let (image, database) = tokio::try_join!(image, database)?;
 
+    let spec = desired.app_spec(image.id(), store);
+    if let Some(bad) = &store.state().known_bad
+        && (run.order, is_serving, &bad.spec) == (Order::None, true, &spec)
+    {
+        return Err(Stop::Fault(bad.phase, bad.fault()).into());
+    }
+
     let migrated = oneshot::run_all(run, &engine, &desired, store, &image, database.as_ref()).await?;
-    let after = |stop| Failed { stop, migrated: Some(migrated.clone()) };
-    let started = app::start(run, &engine, &desired, (store, availability), &image, &migrated).await;
+    let after = |stop| Failed { stop, migrated: Some(migrated.clone()), spec: Some(spec.clone()) };
+    let started = app::start(run, &engine, &desired, (store, availability), &image, &spec, &migrated).await;
     let started = started.map_err(after)?;
     let stages = app::healthy(run, &engine, &desired, &started).await.map_err(after)?;
     Ok(Ready { engine, desired, image, started, stages })

@@ -13,6 +13,8 @@ use crate::status::{Code, Fault, Serving};
 pub(super) struct Resolved {
     pub(super) desired: Desired,
     pub(super) engine: Engine,
+    /// Something serves already.
+    pub(super) is_serving: bool,
     /// What serves already, if it is this very configuration's.
     pub(super) serving: Option<Serving>,
 }
@@ -38,6 +40,7 @@ pub(super) async fn resolve(agent: &mut Agent, loaded: &Loaded, run: &RunContext
     let running = report_serving(&engine, &agent.store, &agent.availability).await;
     let digest = agent.store.digest(&loaded.bytes);
     let good = agent.store.state().last_good.clone().filter(|good| good.config == digest);
+    let is_serving = running.is_some();
     let serving = good.filter(|good| running.is_some_and(|running| running.id == good.container));
     let limit = agent.timings.parameters.min(run.left());
     let resolved = plan::from_config(config, &environment, &agent.redactor);
@@ -45,5 +48,5 @@ pub(super) async fn resolve(agent: &mut Agent, loaded: &Loaded, run: &RunContext
         Fault::new(Code::ParametersUnreachable, format!("no values within {} s", limit.as_secs()))
     })??;
     agent.reporter.update(|report| notes.into_iter().for_each(|note| report.note(note)));
-    Ok(Resolved { desired, engine, serving: serving.map(|good| good.serving) })
+    Ok(Resolved { desired, engine, is_serving, serving: serving.map(|good| good.serving) })
 }

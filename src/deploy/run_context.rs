@@ -10,6 +10,17 @@ use super::timings::Timings;
 use crate::redact::Redactor;
 use crate::status::{Code, Fault, PhaseName, PhaseState, Reporter, RunId};
 
+/// How a run came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Nobody asked: the agent started.
+    None,
+    /// Somebody asked for it.
+    Deploy,
+    /// Somebody asked that jobs and the migration run although they are recorded as done.
+    Migrate,
+}
+
 /// Why a run is to end before its work is done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Cut {
@@ -35,8 +46,8 @@ pub enum Stop {
 pub struct RunContext {
     /// Its id.
     pub id: RunId,
-    /// Run jobs and the migration although they are recorded as done.
-    pub force: bool,
+    /// How it came about.
+    pub order: Order,
     /// Where its phases are reported.
     pub reporter: Reporter,
     /// What masks foreign words.
@@ -66,7 +77,7 @@ impl RunContext {
     #[must_use]
     pub fn new(
         id: RunId,
-        force: bool,
+        order: Order,
         reporter: Reporter,
         redactor: Redactor,
         timings: Timings,
@@ -75,7 +86,7 @@ impl RunContext {
     ) -> Self {
         let began = Instant::now();
         let (deadline, held) = (began + limit, watch::Sender::new(false));
-        Self { id, force, reporter, redactor, timings, began, deadline, cut, held }
+        Self { id, order, reporter, redactor, timings, began, deadline, cut, held }
     }
 
     /// From here on a reload waits, until the returned value is dropped: a

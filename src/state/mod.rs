@@ -5,5 +5,5 @@ mod private_file;
 mod records;
 mod store;
 
-pub use records::{LastGood, Spent, State, Watched};
+pub use records::{KnownBad, LastGood, Spent, State, Watched};
 pub use store::{Store, StoreError};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Endpoint, Publish, Stage};
-use crate::status::{Code, Serving};
+use crate::status::{Code, Fault, PhaseName, Serving};
 
 /// The stored facts. A torn or foreign file counts as empty: everything in
 /// here only saves work, so losing it costs a repetition, never correctness.
@@ -17,12 +17,40 @@ pub struct State {
     /// The deployment that was last proven healthy.
     #[serde(default)]
     pub last_good: Option<LastGood>,
+    /// What failed by its own fault while something else served.
+    #[serde(default)]
+    pub known_bad: Option<KnownBad>,
     /// Finished jobs by name: an HMAC of what each was made from.
     #[serde(default)]
     pub done: BTreeMap<String, String>,
     /// Used-up tries by the HMAC of what was tried, secrets included.
     #[serde(default)]
     pub tries: BTreeMap<String, Spent>,
+}
+
+/// A desired state that failed by a fault of its application, which a second try does not mend: each
+/// one takes down what serves meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownBad {
+    /// HMAC of the application's container as it was to be.
+    pub spec: String,
+    /// Where it failed.
+    pub phase: PhaseName,
+    /// The fault's code.
+    pub code: Code,
+    /// The fault's message, redacted.
+    pub message: String,
+    /// Its last output, redacted.
+    pub tail: String,
+}
+
+impl KnownBad {
+    /// The fault of a run that leaves it alone.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        Fault::new(self.code, format!("failed before and is not tried again unasked: {}", self.message))
+            .with_tail(self.tail.clone())
+    }
 }
 
 /// What tries were spent on.

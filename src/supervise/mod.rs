@@ -12,7 +12,7 @@ use tokio::sync::watch::Sender;
 pub use signals::{Signal, Signals};
 
 use crate::config::{self, Loaded};
-use crate::deploy::{self, Agent, Cut};
+use crate::deploy::{self, Agent, Cut, Order};
 use crate::state::Store;
 use crate::status::systemd::Systemd;
 use crate::status::{Outcome, Reporter, Run, RunId, ServiceState, Timestamp, Topic};
@@ -41,10 +41,14 @@ pub async fn drive(
 ) -> Outcome {
     let mut steering = Steering { reporter: agent.reporter.clone(), options, signals, systemd };
     let mut wanted = Wanted { loaded, id: run };
-    let mut force = options.migrate;
+    let mut order = match options {
+        Options { migrate: true, .. } => Order::Migrate,
+        Options { once: true, .. } => Order::Deploy,
+        _ => Order::None,
+    };
     loop {
-        let (outcome, mut next) = steering.deploy(agent, &wanted, force).await;
-        force = false;
+        let (outcome, mut next) = steering.deploy(agent, &wanted, order).await;
+        order = Order::Deploy;
         steering.reporter.log_verdict();
         if matches!(next, Next::Watch) {
             if options.once {
@@ -88,11 +92,11 @@ struct Steering<'a> {
 impl Steering<'_> {
     /// One run, during which reloads or a stop may come. What has served until
     /// now is watched until the run takes it down.
-    async fn deploy(&mut self, agent: &mut Agent, wanted: &Wanted, force: bool) -> (Outcome, Next) {
+    async fn deploy(&mut self, agent: &mut Agent, wanted: &Wanted, order: Order) -> (Outcome, Next) {
         let (cutter, cut) = tokio::sync::watch::channel(Cut::No);
         let next_id = next_run_id(&agent.store);
         let mut watch = std::pin::pin!(Watch::run(Watch::new(agent)));
-        let mut run = std::pin::pin!(deploy::run(agent, &wanted.loaded, wanted.id.clone(), force, cut));
+        let mut run = std::pin::pin!(deploy::run(agent, &wanted.loaded, wanted.id.clone(), order, cut));
         let mut next = Next::Watch;
         loop {
             tokio::select! {

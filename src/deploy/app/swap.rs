@@ -48,11 +48,11 @@ pub async fn start(
     desired: &Desired,
     (store, availability): (&Store, &Availability),
     image: &ImageReady,
+    spec: &str,
     _migrated: &Migrated,
 ) -> Result<Started, Stop> {
     let swap = Swap { run, engine, desired, store, availability };
-    let spec = desired.app_spec(image.id(), store);
-    let started = run.phase(PhaseName::Start, swap.start(image, spec)).await?;
+    let started = run.phase(PhaseName::Start, swap.start(image, spec.to_owned())).await?;
     if started.kept {
         run.skip(PhaseName::Start, PhaseState::Kept);
     }

@@ -13,7 +13,7 @@ use super::plan::Desired;
 use super::run_context::{Cut, RunContext, Stop};
 use crate::config::{Loaded, Stage};
 use crate::docker::Engine;
-use crate::state::LastGood;
+use crate::state::{KnownBad, LastGood};
 use crate::status::{Cause, Class, Code, Fault, Outcome, PhaseName, Report, ServiceState, Serving};
 use decide::{Ending, Found, Reason, Serves, decide};
 use restore::{Restored, known};
@@ -31,11 +31,13 @@ pub(super) struct Ready {
 pub(super) struct Failed {
     pub(super) stop: Stop,
     pub(super) migrated: Option<Migrated>,
+    /// HMAC of the application's container as it was to be, once it was about to start.
+    pub(super) spec: Option<String>,
 }
 
 impl From<Stop> for Failed {
     fn from(stop: Stop) -> Self {
-        Self { stop, migrated: None }
+        Self { stop, migrated: None, spec: None }
     }
 }
 
@@ -92,7 +94,7 @@ async fn succeed(agent: &mut Agent, loaded: &Loaded, run: &RunContext, ready: Re
 /// The run ended early: the old application serves again if there is one, and
 /// the status says both what failed and what serves.
 async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Failed) -> Outcome {
-    let Failed { stop, migrated } = failed;
+    let Failed { stop, migrated, spec } = failed;
     let reason = match &stop {
         Stop::Fault(phase, fault) if was_not_answered(*phase, fault) => Reason::Unanswered,
         Stop::Fault(phase, _) => Reason::Failed(*phase),
@@ -100,6 +102,15 @@ async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Fail
         Stop::Cut(_) => Reason::Interrupted,
     };
     let Restored { ending, old, trouble } = restore::restore(agent, loaded, reason).await;
+    if let (Some(spec), Stop::Fault(phase, fault)) = (spec, &stop)
+        && ending.serves != Serves::Nothing
+        && is_its_own_fault(fault)
+    {
+        let Fault { code, message, tail, .. } = fault.clone();
+        agent
+            .store
+            .update(|state| state.known_bad = Some(KnownBad { spec, phase: *phase, code, message, tail }));
+    }
     // What the swap did to the old application is no news.
     agent.unwatched = SystemTime::now();
     let unproven = match ending.serves {
@@ -152,6 +163,11 @@ fn was_not_answered(phase: PhaseName, fault: &Fault) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether the application failed by itself, as it would again. A port that is held is somebody else's.
+fn is_its_own_fault(fault: &Fault) -> bool {
+    fault.code.class() == Class::App && !fault.code.retryable() && fault.code != Code::PortInUse
 }
 
 /// What serves could not be refreshed, and is kept.

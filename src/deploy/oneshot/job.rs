@@ -4,6 +4,7 @@ use tokio::time::timeout;
 
 use super::super::image::ImageReady;
 use super::super::plan::Job;
+use super::super::run_context::Order;
 use super::container::Containers;
 use super::result::{Moved, outcome, used_up};
 use crate::config::{JobKind, service_hint};
@@ -58,13 +59,14 @@ impl Jobs<'_> {
             let (name, hint) = (&job.settings.name, service_hint(&path, error.kind()));
             Fault::new(Code::CredentialMissing, format!("{name}: {}: {error}{hint}", path.display()))
         })?;
+        let forced = run.order == Order::Migrate;
         let mut adopted = self.adoptable(&spec).await?;
         let done = self.store.state().done.get(&job.settings.name) == Some(&spec);
-        if done && !run.force && adopted.is_none() {
+        if done && !forced && adopted.is_none() {
             return Ok(Done::Before);
         }
         let tried = desired.tries_spec(&spec, self.store);
-        let spent = self.store.state().tries.get(&tried).filter(|_| !run.force);
+        let spent = self.store.state().tries.get(&tried).filter(|_| !forced);
         let used = spent.map_or(0, |spent| spent.count);
         let tries = desired.config.tries.migrate;
         if let Some(spent) = spent
