@@ -94,7 +94,8 @@ impl Swap<'_> {
         }
         // A crash between start and proof leaves the successor running: go on with it.
         let adopted = found.unproven.iter().find(|container| same(container) && running(container));
-        for stale in &found.unproven {
+        // What was proven once stays until another one is, though it is not the last good one.
+        for stale in found.unproven.iter().filter(|container| !container.restarts_itself) {
             if adopted.is_none_or(|adopted| adopted.id != stale.id) {
                 engine.remove(&stale.id).await?;
             }
@@ -109,6 +110,9 @@ impl Swap<'_> {
         if let Some(old) = found.serving() {
             self.availability.begin_outage();
             stop(engine, old, self.run.timings.grace).await?;
+        }
+        for older in found.unproven.iter().filter(|container| container.restarts_itself) {
+            stop(engine, older, self.run.timings.grace).await?;
         }
         match engine.start(&id).await {
             Ok(()) => Ok(Started { id, name, kept: false }),
