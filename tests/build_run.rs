@@ -104,15 +104,21 @@ fn a_branch_is_asked_for_again_and_built_anew_only_where_it_moved() {
 
 #[test]
 fn a_branch_that_moved_to_a_commit_that_cannot_be_built_fails_and_the_one_before_serves() {
+    let base = format!("FROM {}/acme/no-such-base:1\n", peers().registry);
+    for (broken, code) in [(format!("{DOCKERFILE}RUN false\n"), "build_failed"), (base, "image_not_found")] {
+        fails_and_the_one_before_serves(&broken, code);
+    }
+}
+
+fn fails_and_the_one_before_serves(broken: &str, code: &str) {
     let world = World::new();
-    let broken = format!("{DOCKERFILE}RUN false\n");
-    let next = service(Tarball::of_commit("1111111111111111111111111111111111111111"), &broken).gz();
+    let next = service(Tarball::of_commit("1111111111111111111111111111111111111111"), broken).gz();
     let github = GitHub::new(vec![Answer::Body(archive()), Answer::Body(next)]);
     let config = config(&world, &absent(), &github, "main");
     world.run_once(&config).is_ready();
     let app = world.containers("app");
     let ran = world.run_once(&config);
-    ran.failed_with("build_failed");
+    ran.failed_with(code);
     assert_eq!((world.get("/").0, world.containers("app")), (200, app));
     assert_eq!(
         (&ran.status["service"]["state"], &ran.status["serving"]["commit"]),

@@ -121,7 +121,7 @@ fn used_up_tries_are_remembered_until_forced_or_something_changes() {
     assert_eq!(world.times_run("seed"), 2);
 
     let fault = run(&world, &failing, false).failed_with("job_failed").clone();
-    assert!(fault["message"].as_str().unwrap().starts_with("all 2 tries were used"), "{fault}");
+    assert!(fault["message"].as_str().unwrap().starts_with("all 2 tries are used up"), "{fault}");
     assert_eq!((world.times_run("seed"), &fault["attempts"]), (2, &2.into()));
 
     run(&world, &failing, true).failed_with("job_failed");

@@ -1,5 +1,5 @@
-//! Probes of what a deployment depends on and of what it serves: for its phases,
-//! for the watch afterwards and for the commands.
+//! Probes of what a deployment depends on and of what it serves: for its phases
+//! and for the watch afterwards.
 
 pub mod database;
 mod http;

@@ -18,7 +18,7 @@ pub struct State {
     #[serde(default)]
     pub last_good: Option<LastGood>,
     /// What failed by its own fault while something else served.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_bad: Option<KnownBad>,
     /// Finished jobs by name: an HMAC of what each was made from.
     #[serde(default)]

@@ -94,7 +94,8 @@ impl Report {
     pub fn begin(&mut self, name: PhaseName, at: u64) {
         let phase = self.phase(name);
         phase.state = PhaseState::Running;
-        phase.start_ms = Some(at);
+        // Of several parts the first begins it.
+        phase.start_ms.get_or_insert(at);
         phase.ms = None;
         self.run.phase = Some(name);
     }

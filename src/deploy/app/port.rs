@@ -43,9 +43,15 @@ fn fault(publish: Publish, container: Option<String>) -> Fault {
 
 /// Whether anybody listens where the port is to be published (proc_net_tcp(5)).
 fn is_listened_on(publish: Publish) -> bool {
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|path| {
-        let table = std::fs::read_to_string(path).unwrap_or_default();
-        table.lines().filter_map(listener).any(|(ip, port)| port == publish.port && meet(ip, publish.ip))
+    // Under the unit's `ProcSubset=pid` there is no /proc/net.
+    ["/proc/self/net/tcp", "/proc/self/net/tcp6"].iter().any(|path| {
+        let table = std::fs::read_to_string(path)
+            .inspect_err(|error| tracing::warn!(%error, path, "nobody knows whether the port is free"));
+        table
+            .unwrap_or_default()
+            .lines()
+            .filter_map(listener)
+            .any(|(ip, port)| port == publish.port && meet(ip, publish.ip))
     })
 }
 
@@ -66,7 +72,10 @@ fn listener(line: &str) -> Option<(Option<Ipv4Addr>, u16)> {
 }
 
 fn meet(listens: Option<Ipv4Addr>, published: IpAddr) -> bool {
-    published.is_unspecified() || listens.is_some_and(|ip| ip.is_unspecified() || IpAddr::V4(ip) == published)
+    match published {
+        IpAddr::V4(ip) => listens.is_some_and(|on| on.is_unspecified() || ip.is_unspecified() || on == ip),
+        IpAddr::V6(_) => true,
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +98,6 @@ mod tests {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         assert!(meet(Some(Ipv4Addr::LOCALHOST), loopback) && meet(Some(Ipv4Addr::UNSPECIFIED), loopback));
         assert!(!meet(Some(Ipv4Addr::new(10, 0, 0, 1)), loopback) && !meet(None, loopback));
-        assert!(meet(None, IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        assert!(!meet(None, IpAddr::V4(Ipv4Addr::UNSPECIFIED)), "an IPv6 address of the host");
     }
 }

@@ -97,7 +97,13 @@ impl Swap<'_> {
         // What was proven once stays until another one is, though it is not the last good one.
         for stale in found.unproven.iter().filter(|container| !container.restarts_itself) {
             if adopted.is_none_or(|adopted| adopted.id != stale.id) {
-                engine.remove(&stale.id).await?;
+                match engine.remove(&stale.id).await {
+                    // It is in nobody's way, and goes with the next run.
+                    Err(error) if !running(stale) => {
+                        tracing::warn!(%error, container = %stale.name, "a stale container was not removed");
+                    }
+                    removed => removed?,
+                }
             }
         }
         if let Some(adopted) = adopted {

@@ -95,13 +95,15 @@ async fn succeed(agent: &mut Agent, loaded: &Loaded, run: &RunContext, ready: Re
 /// the status says both what failed and what serves.
 async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Failed) -> Outcome {
     let Failed { stop, migrated, spec } = failed;
+    let good = agent.store.state().last_good.as_ref();
+    let built = good.is_some_and(|good| good.serving.commit.is_some());
     let reason = match &stop {
-        Stop::Fault(phase, fault) if was_not_answered(*phase, fault) => Reason::Unanswered,
+        Stop::Fault(phase, fault) if was_not_answered(*phase, fault, built) => Reason::Unanswered,
         Stop::Fault(phase, _) => Reason::Failed(*phase),
         Stop::Cut(Cut::Superseded(_)) => Reason::Superseded,
         Stop::Cut(_) => Reason::Interrupted,
     };
-    let Restored { ending, old, trouble } = restore::restore(agent, loaded, reason).await;
+    let Restored { ending, old, trouble } = restore::restore(agent, loaded, run, reason).await;
     if let (Some(spec), Stop::Fault(phase, fault)) = (spec, &stop)
         && ending.serves != Serves::Nothing
         && is_its_own_fault(fault)
@@ -150,17 +152,18 @@ async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Fail
     ending.outcome
 }
 
-/// Whether the run got no answer from elsewhere, rather than one that says what is wrong with what
-/// it was to deploy.
-fn was_not_answered(phase: PhaseName, fault: &Fault) -> bool {
+/// Whether the run failed for want of an answer from elsewhere (registry, network, role, parameters,
+/// a credential), and not because of what it was to deploy. What serves was built where `built`: then
+/// its image is not at its registry, and what a registry says for good is said of a base image.
+fn was_not_answered(phase: PhaseName, fault: &Fault, built: bool) -> bool {
     let code = fault.code;
-    match phase {
-        PhaseName::Resolve => true,
-        PhaseName::Image => match code.class() {
-            Class::Build => false,
-            Class::Source => code.retryable(),
-            _ => true,
-        },
+    match (phase, code.class()) {
+        (PhaseName::Resolve, _) => true,
+        (PhaseName::Image, Class::Build) => false,
+        (PhaseName::Image, Class::Registry) if built => code.retryable(),
+        (PhaseName::Image, _) => {
+            !matches!(code, Code::ArchMismatch | Code::SourceUnsafe | Code::SourceTooLarge)
+        }
         _ => false,
     }
 }

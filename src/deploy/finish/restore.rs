@@ -13,14 +13,14 @@ use crate::status::Fault;
 /// How it went.
 pub(super) struct Restored {
     pub(super) ending: Ending,
-    /// The old application where it serves, in the state it was found in.
+    /// The old application where it serves.
     pub(super) old: Option<Container>,
     /// What the engine said where it went wrong.
     pub(super) trouble: Option<Fault>,
 }
 
 /// Decides how the run ends, and carries out what that asks of the engine.
-pub(super) async fn restore(agent: &Agent, loaded: &Loaded, reason: Reason) -> Restored {
+pub(super) async fn restore(agent: &Agent, loaded: &Loaded, run: &RunContext, reason: Reason) -> Restored {
     let Some(engine) = &agent.engine else {
         // Docker has not answered in this process yet.
         let ending = decide(reason, Found::Nothing, known(agent, loaded, None));
@@ -28,7 +28,7 @@ pub(super) async fn restore(agent: &Agent, loaded: &Loaded, reason: Reason) -> R
     };
     let restored = async {
         let found = Applications::find(engine, &agent.store).await?;
-        let (old, is) = (found.proven.as_ref(), state(&found, agent));
+        let (old, is) = (found.proven.as_ref(), state(&found, agent, run));
         let ending = decide(reason, is, known(agent, loaded, old.map(|old| old.id.as_str())));
         clear(agent, engine, &found, is).await?;
         if let (Serves::OldAgain { .. }, Some(old)) = (ending.serves, old) {
@@ -38,6 +38,7 @@ pub(super) async fn restore(agent: &Agent, loaded: &Loaded, reason: Reason) -> R
         Ok(Restored { ending, old, trouble: None })
     };
     restored.await.unwrap_or_else(|trouble: Fault| {
+        tracing::warn!(fault = %trouble.code, message = %trouble.message, "the way back failed");
         let ending = decide(reason, Found::Unknown, known(agent, loaded, None));
         Restored { ending, old: None, trouble: Some(trouble) }
     })
@@ -67,12 +68,14 @@ pub(super) fn known(agent: &Agent, loaded: &Loaded, old: Option<&str>) -> Known 
     Known { service: agent.availability.state(), is_converged, on_failure }
 }
 
-fn state(found: &Applications, agent: &Agent) -> Found {
+fn state(found: &Applications, agent: &Agent, run: &RunContext) -> Found {
+    // What another life of the agent has asked the engine for, nobody knows.
+    let of_another_life = |container: &Container| container.run != run.id.as_str();
+    let may_be_stopping =
+        created(found).any(|container| agent.availability.has_been_stopped() || of_another_life(container));
     match found.proven.as_ref().map(|old| old.state) {
         None => Found::Nothing,
-        Some(State::Running) if agent.availability.has_been_stopped() && created(found).next().is_some() => {
-            Found::HalfReplaced
-        }
+        Some(State::Running) if may_be_stopping => Found::HalfReplaced,
         Some(State::Running) => Found::Running,
         Some(State::Created | State::Exited) => Found::Stopped,
     }

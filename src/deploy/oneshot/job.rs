@@ -62,7 +62,10 @@ impl Jobs<'_> {
         let forced = run.order == Order::Migrate;
         let mut adopted = self.adoptable(&spec).await?;
         let done = self.store.state().done.get(&job.settings.name) == Some(&spec);
-        if done && !forced && adopted.is_none() {
+        if done && !forced && adopted.as_ref().is_none_or(|container| container.state != State::Running) {
+            if let Some(left) = adopted {
+                self.containers.remove(&left.id).await;
+            }
             return Ok(Done::Before);
         }
         let tried = desired.tries_spec(&spec, self.store);

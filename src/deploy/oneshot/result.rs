@@ -29,8 +29,7 @@ pub(super) struct Ended {
 
 /// The fault of a job whose tries were used up before a restart.
 pub(super) fn used_up(spent: &Spent) -> Fault {
-    let message =
-        format!("all {} tries were used before the agent was restarted: {}", spent.count, spent.message);
+    let message = format!("all {} tries are used up: {}", spent.count, spent.message);
     Fault::new(spent.code, message).after(spent.count)
 }
 
