@@ -32,6 +32,8 @@ const PATTERNS: &[(&str, Code)] = &[
     ("could not translate host name", Code::DatabaseDns),
     ("failed to resolve host", Code::DatabaseDns),
     ("Connection refused\n\tIs the server running", Code::DatabaseRefused),
+    // The same as our records keep it: without control characters.
+    ("Connection refused\n Is the server running", Code::DatabaseRefused),
     ("port 5432 failed: Connection refused", Code::DatabaseRefused),
     ("failed: timeout expired", Code::DatabaseTimeout),
     ("connection timeout expired", Code::DatabaseTimeout),
