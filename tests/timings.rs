@@ -73,7 +73,8 @@ fn the_readme_gives_each_phase_the_limits_that_it_has() {
         assert!(row.ends_with(&format!("| {limits} |")), "{row}\nshould end with {limits}");
     }
     let whole = format!("The whole run has {} minutes", config.deadline.as_secs() / 60);
-    assert!(readme.contains(&whole), "{whole}");
+    let way_back = format!("Health ends {} before that", short(timings.way_back));
+    assert!(readme.contains(&format!("{whole}. {way_back}")), "{whole}. {way_back}");
 }
 
 #[test]

@@ -103,6 +103,13 @@ impl RunContext {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
+    /// Time left for proving a new application: the rest of the run is the way back's.
+    #[must_use]
+    pub fn left_to_prove(&self) -> Duration {
+        let whole = self.deadline.saturating_duration_since(self.began);
+        self.left().saturating_sub(self.timings.way_back.min(whole / 10))
+    }
+
     /// Runs one phase.
     ///
     /// # Errors

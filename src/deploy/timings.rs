@@ -31,6 +31,9 @@ pub struct Timings {
     /// What one that was never proven gets: nobody uses it, and while it
     /// starts it may not hear the signal at all.
     pub unproven_grace: Duration,
+    /// What the end of a run keeps for the way back, when a successor is not healthy by then;
+    /// a tenth of the run where that is less.
+    pub way_back: Duration,
     /// One health probe.
     pub probe: Duration,
     /// Between health probes, growing from the first to the second.
@@ -60,6 +63,7 @@ impl Default for Timings {
             job_wait: (seconds(2), seconds(30)),
             grace: seconds(30),
             unproven_grace: seconds(2),
+            way_back: seconds(90),
             probe: seconds(5),
             probe_wait: (Duration::from_millis(50), seconds(2)),
             liveness: seconds(10),

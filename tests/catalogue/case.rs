@@ -11,8 +11,8 @@ use crate::support::agent::Ran;
 use crate::support::page::{matches, panicked, row_name};
 use crate::support::peers::peers;
 
-/// Beyond its deadline a run only clears up: it stops what it started, and starts what served before.
-/// What that may take gets a bound of its own when the way back is inside the deadline.
+/// Beyond its deadline a run only clears up: it stops what it started and what it was about to replace,
+/// each within its grace, starts what served before, and lets a probe of it end.
 const CLEARING_UP: Duration = Duration::from_secs(45);
 
 /// Parts of the status that rows look into.

@@ -29,3 +29,10 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     rustls::crypto::ring::default_provider().install_default().ok();
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
+
+/// A point in time of a status document, in seconds.
+#[track_caller]
+pub fn seconds(time: &serde_json::Value) -> i64 {
+    let time = serde_json::from_value::<preview_agent::status::Timestamp>(time.clone());
+    time.unwrap().unix()
+}

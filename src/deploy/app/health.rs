@@ -31,7 +31,7 @@ pub async fn healthy(
     let (id, config) = (started.id(), &desired.config);
     let work = async {
         let prober = Prober::new(config.app.publish, run.timings.probe, &run.redactor)?;
-        let limit = config.deadlines.health.min(run.left());
+        let limit = config.deadlines.health.min(run.left_to_prove());
         let proof = prove(&prober, &config.health, &run.timings, limit, |shown| {
             run.reporter.update(|report| report.health(shown.to_vec()));
         });
@@ -72,6 +72,14 @@ fn stages(health: &Health) -> (Vec<Stage>, bool) {
     match health {
         Health::Default => (vec![Stage::Tcp, http("/docs"), http("/readyz"), http("/health/db")], true),
         Health::Stages(stages) => (stages.clone(), false),
+    }
+}
+
+/// The limit in words; of what the run's deadline left there may be next to nothing.
+fn within(limit: Duration) -> String {
+    match limit.as_secs() {
+        0 => "in time".to_owned(),
+        seconds => format!("within {seconds} s"),
     }
 }
 
@@ -121,7 +129,7 @@ pub async fn prove(
             let wait = retry::interval(begun.elapsed(), timings.probe_wait);
             if begun.elapsed() + wait >= limit {
                 report(&shown);
-                let message = format!("not healthy within {} s: {}", limit.as_secs(), fault.message);
+                let message = format!("not healthy {}: {}", within(limit), fault.message);
                 return Err(Fault { message, ..fault });
             }
             sleep(wait).await;

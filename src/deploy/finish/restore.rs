@@ -1,6 +1,8 @@
 //! The way back: what was not proven is stopped and kept for its logs, and the
 //! application that was proven before serves, if there is one.
 
+use tokio::time::timeout;
+
 use super::super::agent::Agent;
 use super::super::app::{Applications, prove, stop};
 use super::super::run_context::RunContext;
@@ -8,7 +10,7 @@ use super::decide::{Ending, Found, Known, Reason, Serves, decide};
 use crate::config::{Health, Loaded};
 use crate::docker::{Container, Engine, State};
 use crate::probe::Prober;
-use crate::status::Fault;
+use crate::status::{Code, Fault};
 
 /// How it went.
 pub(super) struct Restored {
@@ -44,7 +46,8 @@ pub(super) async fn restore(agent: &Agent, loaded: &Loaded, run: &RunContext, re
     })
 }
 
-/// Waits until the old application, started again, is as healthy as it was.
+/// Waits until the old application, started again, is as healthy as it was, or the run's time is up:
+/// from then on that is the watch's to see.
 ///
 /// # Errors
 /// The stage that does not hold.
@@ -52,9 +55,12 @@ pub(super) async fn prove_again(agent: &Agent, loaded: &Loaded, run: &RunContext
     let Some(good) = &agent.store.state().last_good else { return Ok(()) };
     let prober = Prober::new(good.watched.publish, agent.timings.probe, &agent.redactor)?;
     let stages = Health::Stages(good.watched.stages.clone());
-    let limit = loaded.config.deadlines.health;
+    let limit = loaded.config.deadlines.health.min(run.left());
+    let proof = prove(&prober, &stages, &agent.timings, limit, |_| {});
+    // A probe that began in time is let end; several that hold slowly are not.
+    let late = |_| Fault::new(Code::HealthTimeout, "not healthy by the run's deadline");
     tokio::select! {
-        proved = prove(&prober, &stages, &agent.timings, limit, |_| {}) => proved.map(|_| ()),
+        proved = timeout(limit + agent.timings.probe, proof) => proved.map_err(late)?.map(|_| ()),
         _ = run.cut() => Ok(()),
     }
 }
