@@ -108,6 +108,7 @@ fn full(text: &str) -> Document {
     document.fault =
         Some(FaultReport { hint: text.into(), ..FaultReport::new(fault, Some(PhaseName::Resolve)) });
     document.notes = vec![text.into(); 20];
+    document.next_try_at = Some(at(60));
     document.agent.version = text.into();
     document
 }

@@ -59,6 +59,9 @@ pub struct Document {
     /// login, a parameter that could not be refreshed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// When another run follows by itself, after one that failed by what may pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Timestamp>,
     /// When the agent last wrote.
     pub heartbeat_at: Timestamp,
     /// From here on the agent must be taken for dead.

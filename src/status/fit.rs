@@ -156,6 +156,7 @@ const STEPS: &[Step] = &[
     |document, _| document.notes.truncate(1),
     |document, _| shorten_tail(document, 0),
     |document, _| document.notes.clear(),
+    |document, _| document.next_try_at = None,
     |document, _| {
         let id = document.instance.id.take();
         document.instance = Instance { id, ..Instance::default() };

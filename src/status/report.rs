@@ -28,6 +28,7 @@ pub struct Report {
     migration: Option<Migration>,
     health: Vec<HealthStage>,
     fault: Option<(Fault, Option<PhaseName>)>,
+    next_try: Option<Timestamp>,
     pub(super) notes: Notes,
 }
 
@@ -59,6 +60,7 @@ impl Report {
             migration: None,
             health: Vec::new(),
             fault: None,
+            next_try: None,
             notes: Notes::default(),
         }
     }
@@ -83,6 +85,11 @@ impl Report {
     /// Says why the run failed, and in which phase: the one that ran last, unless it is named.
     pub fn fault(&mut self, fault: Fault, phase: Option<PhaseName>) {
         self.fault = Some((fault, phase.or(self.run.phase)));
+    }
+
+    /// Says when another run follows by itself, or that none does.
+    pub fn next_try(&mut self, at: Option<Timestamp>) {
+        self.next_try = at;
     }
 
     /// Echoes the deployment's id.
@@ -237,6 +244,7 @@ impl Report {
             phases: self.phases.clone(),
             fault,
             notes: self.notes.texts(),
+            next_try_at: self.next_try,
             heartbeat_at: now,
             expires_at: now.plus(EXPIRES_AFTER),
             agent: Writer::this(),

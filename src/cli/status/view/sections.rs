@@ -37,6 +37,8 @@ impl Page {
         let deadline = run.deadline.filter(|_| run.finished.is_none());
         let deadline = deadline.map(|time| format!(", ends by {time}")).unwrap_or_default();
         self.field("", &format!("began {}, {took}{deadline}", run.started));
+        let next = document.next_try_at.map(|time| format!("at {time}, by itself"));
+        self.optional_field("next try", next.as_deref());
         let service = &document.service;
         let state = format!("{} since {}", service.state, service.since);
         self.painted("service", service.state.into(), &state);
