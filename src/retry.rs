@@ -28,12 +28,17 @@ impl Policy {
         self.first.saturating_mul(factor).min(self.max)
     }
 
-    /// A wait with full jitter: uniform between zero and [`Policy::ceiling`],
-    /// so that many instances that failed together do not come back together.
+    /// A wait with full jitter below [`Policy::ceiling`], so that many instances that failed together do not come back together.
     #[must_use]
     pub fn wait(&self, attempt: u32) -> Duration {
-        self.ceiling(attempt).mul_f64(fastrand::f64())
+        jittered(self.ceiling(attempt))
     }
+}
+
+/// A wait with full jitter: anything between zero and this, each as likely as the other.
+#[must_use]
+pub fn jittered(ceiling: Duration) -> Duration {
+    ceiling.mul_f64(fastrand::f64())
 }
 
 /// How long to wait before the next look at something that comes up by itself and is

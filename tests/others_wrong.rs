@@ -441,8 +441,8 @@ async fn a_superseded_run_says_by_which() {
     let mut agent = Agent::new(reporter, redactor, store, timings, endpoints);
     // The second configuration came at once.
     let (_cutter, cut) = watch::channel(Cut::Superseded(second.clone()));
-    let outcome = deploy::run(&mut agent, &loaded, first, Order::Deploy, cut).await;
-    assert_eq!(outcome, Outcome::Superseded);
+    let ended = deploy::run(&mut agent, &loaded, first, Order::Deploy, cut).await;
+    assert_eq!(ended.outcome, Outcome::Superseded);
     let status: Value = serde_json::from_slice(&fs::read(run_dir.join("status.json")).unwrap()).unwrap();
     assert_eq!(status["run"]["outcome"], "superseded", "{status}");
     assert_eq!(status["run"]["superseded_by"], second.as_str(), "{status}");

@@ -82,8 +82,17 @@ fn the_pages_say_how_often_the_agent_looks_and_speaks() {
     let timings = Timings::default();
     assert_eq!(timings.misses, 3);
     let minutes = |time: Duration| time.as_secs() / 60;
+    let [first, rest @ ..] = timings.between_runs;
+    let [second, third, fourth, last] = rest.map(minutes);
+    let first = short(first);
     for (page, said) in [
         ("README.md", format!("database every {}; three misses", short(timings.liveness))),
+        (
+            "README.md",
+            format!(
+                "{first} later at most, then {second}, {third}, {fourth} and from then on {last} minutes"
+            ),
+        ),
         ("README.md", format!("at most once in {}", short(timings.report.interval))),
         ("README.md", format!("again every {} minutes", minutes(HEARTBEAT))),
         ("README.md", format!("{} minutes later", minutes(EXPIRES_AFTER))),

@@ -12,7 +12,7 @@ use super::style::Style;
 use super::{exit, status};
 use crate::config;
 use crate::install::{UNIT, systemctl};
-use crate::status::{RunId, file, paths};
+use crate::status::{Outcome, RunId, file, paths};
 
 /// Between two looks at the status.
 const POLL: Duration = Duration::from_millis(100);
@@ -74,7 +74,10 @@ impl Reload {
         let end = Instant::now() + Duration::from_secs(self.wait.into());
         loop {
             let run = status::read(path).ok().map(|document| document.run).filter(|run| run.id != *before);
-            let ended = run.as_ref().is_some_and(|run| run.outcome.is_terminal());
+            // One that began by itself a moment before the reload is superseded by what is waited for.
+            let ended = run
+                .as_ref()
+                .is_some_and(|run| run.outcome.is_terminal() && run.outcome != Outcome::Superseded);
             if ended || Instant::now() >= end {
                 return run.is_some();
             }

@@ -36,6 +36,12 @@ impl Run {
     /// Runs the command and returns the exit code.
     #[must_use]
     pub fn run(self) -> u8 {
+        self.run_by(Timings::default())
+    }
+
+    /// The same by these times.
+    #[must_use]
+    pub fn run_by(self, timings: Timings) -> u8 {
         logging::init();
         // The only provider in the tree; a second installation would be refused, and harmless.
         rustls::crypto::ring::default_provider().install_default().ok();
@@ -43,13 +49,13 @@ impl Run {
             Ok(runtime) => runtime,
             Err(error) => return complain(&format!("no runtime: {error}"), exit::TEMPORARY),
         };
-        let code = runtime.block_on(self.main());
+        let code = runtime.block_on(self.main(timings));
         // A name lookup in flight cannot be cancelled and must not hold up the exit.
         runtime.shutdown_background();
         code
     }
 
-    async fn main(self) -> u8 {
+    async fn main(self, timings: Timings) -> u8 {
         let mut signals = match Signals::new() {
             Ok(signals) => signals,
             Err(error) => return complain(&format!("cannot take signals: {error}"), exit::TEMPORARY),
@@ -78,7 +84,6 @@ impl Run {
         };
         systemd.ready();
         let _watchdog = systemd.watchdog();
-        let timings = Timings::default();
         let _heartbeat = reporter.keep_heartbeat(timings.heartbeat);
         let endpoints = Endpoints::from_env();
         let mut agent = Agent::new(reporter.clone(), redactor, store, timings, endpoints);

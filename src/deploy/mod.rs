@@ -18,6 +18,7 @@ mod status_parameter;
 mod timings;
 
 pub use agent::Agent;
+pub use finish::{Again, Ended};
 pub use phases::run;
 pub use run_context::{Cut, Order, Stop};
 pub use status_parameter::parameter_sender;

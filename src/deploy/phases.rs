@@ -5,29 +5,29 @@
 use tokio::sync::watch;
 
 use super::agent::Agent;
-use super::finish::{Failed, Ready, finish};
+use super::finish::{Ended, Failed, Ready, finish};
 use super::image::Images;
 use super::resolve::{Resolved, resolve};
 use super::run_context::{Cut, Order, RunContext, Stop};
 use super::{app, database, image, oneshot};
 use crate::config::Loaded;
-use crate::status::{Outcome, PhaseName, RunId};
+use crate::status::{PhaseName, RunId};
 
 /// Carries out one run, already begun in the reporter under this id, and
-/// returns its outcome.
+/// says how it ended.
 pub async fn run(
     agent: &mut Agent,
     loaded: &Loaded,
     id: RunId,
     order: Order,
     cut: watch::Receiver<Cut>,
-) -> Outcome {
+) -> Ended {
     let (reporter, redactor) = (agent.reporter.clone(), agent.redactor.clone());
     let run = RunContext::new(id, order, reporter, redactor, agent.timings, loaded.config.deadline, cut);
     let end = phases(agent, loaded, &run).await;
-    let outcome = finish(agent, loaded, &run, end).await;
+    let ended = finish(agent, loaded, &run, end).await;
     agent.availability.end_replacing();
-    outcome
+    ended
 }
 
 async fn phases(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<Ready, Failed> {
@@ -48,7 +48,12 @@ async fn phases(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<
     }
 
     let migrated = oneshot::run_all(run, &engine, &desired, store, &image, database.as_ref()).await?;
-    let after = |stop| Failed { stop, migrated: Some(migrated.clone()), spec: Some(spec.clone()) };
+    let after = |stop| Failed {
+        stop,
+        migrated: Some(migrated.clone()),
+        spec: Some(spec.clone()),
+        watched: Some(desired.watched(&[])),
+    };
     let started = app::start(run, &engine, &desired, (store, availability), &image, &spec, &migrated).await;
     let started = started.map_err(after)?;
     let stages = app::healthy(run, &engine, &desired, &started).await.map_err(after)?;

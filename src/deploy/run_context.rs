@@ -13,7 +13,7 @@ use crate::status::{Code, Fault, PhaseName, PhaseState, Reporter, RunId};
 /// How a run came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Nobody asked: the agent started.
+    /// Nobody asked: the agent started, or a run that failed is followed by another.
     None,
     /// Somebody asked for it.
     Deploy,

@@ -42,6 +42,8 @@ pub struct Timings {
     pub liveness: Duration,
     /// Liveness misses in a row that make the service degraded.
     pub misses: u32,
+    /// Before a run that follows a failed one by itself: at most so long, the last from then on.
+    pub between_runs: [Duration; 5],
     /// Between two heartbeats.
     pub heartbeat: Duration,
     /// How often the status parameter is written.
@@ -68,6 +70,7 @@ impl Default for Timings {
             probe_wait: (Duration::from_millis(50), seconds(2)),
             liveness: seconds(10),
             misses: 3,
+            between_runs: [30, 60, 120, 300, 600].map(seconds),
             heartbeat: HEARTBEAT,
             report: Pace::default(),
             flush: seconds(10),
@@ -76,6 +79,12 @@ impl Default for Timings {
 }
 
 impl Timings {
+    /// The longest wait before another run, after so many that followed failed ones by themselves.
+    #[must_use]
+    pub fn before_run(&self, followed: usize) -> Duration {
+        self.between_runs[followed.min(self.between_runs.len() - 1)]
+    }
+
     /// The pull's retry policy.
     #[must_use]
     pub fn pull(&self, config: &Config) -> retry::Policy {

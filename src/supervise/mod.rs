@@ -1,6 +1,8 @@
 //! The life of the agent around its runs: deploy, watch what serves, deploy
-//! again when asked to. A failed deployment never ends the process.
+//! again when asked to, or when what failed may have passed. A failed deployment
+//! never ends the process.
 
+mod retries;
 mod signals;
 mod watch;
 
@@ -12,10 +14,11 @@ use tokio::sync::watch::Sender;
 pub use signals::{Signal, Signals};
 
 use crate::config::{self, Loaded};
-use crate::deploy::{self, Agent, Cut, Order};
+use crate::deploy::{self, Agent, Cut, Ended, Order};
 use crate::state::Store;
 use crate::status::systemd::Systemd;
 use crate::status::{Outcome, Reporter, Run, RunId, ServiceState, Timestamp, Topic};
+use retries::{Retries, Wait};
 use watch::Watch;
 
 /// What to do besides deploying the configuration.
@@ -46,23 +49,26 @@ pub async fn drive(
         Options { once: true, .. } => Order::Deploy,
         _ => Order::None,
     };
+    let mut retries = Retries::default();
     loop {
-        let (outcome, mut next) = steering.deploy(agent, &wanted, order).await;
-        order = Order::Deploy;
+        let (Ended { outcome, again }, mut next) = steering.deploy(agent, &wanted, order).await;
         steering.reporter.log_verdict();
         if matches!(next, Next::Watch) {
             if options.once {
                 return outcome;
             }
-            next = steering.watch(agent).await;
+            next = steering.watch(agent, &retries.wait(again, &agent.timings)).await;
             agent.unwatched = SystemTime::now();
         }
-        let Next::Deploy(newer) = next else {
-            // The application, where there is one, goes on; from here on nobody looks.
-            agent.availability.set(ServiceState::Unwatched, None, |_| {});
-            return outcome;
-        };
-        wanted = *newer;
+        match next {
+            Next::Deploy(newer) => (wanted, order, retries) = (*newer, Order::Deploy, Retries::default()),
+            Next::Again => (wanted.id, order) = (next_run_id(&agent.store), Order::None),
+            Next::Watch | Next::Stop => {
+                // The application, where there is one, goes on; from here on nobody looks.
+                agent.availability.set(ServiceState::Unwatched, None, |report| report.next_try(None));
+                return outcome;
+            }
+        }
         let (now, deadline) = (steering.reporter.now(), wanted.loaded.config.deadline);
         steering.reporter.begin_run(new_run(&mut agent.store, now, deadline, wanted.id.clone()));
     }
@@ -78,6 +84,8 @@ struct Wanted {
 enum Next {
     Watch,
     Deploy(Box<Wanted>),
+    /// The same once more, which nobody has asked for.
+    Again,
     Stop,
 }
 
@@ -92,7 +100,7 @@ struct Steering<'a> {
 impl Steering<'_> {
     /// One run, during which reloads or a stop may come. What has served until
     /// now is watched until the run takes it down.
-    async fn deploy(&mut self, agent: &mut Agent, wanted: &Wanted, order: Order) -> (Outcome, Next) {
+    async fn deploy(&mut self, agent: &mut Agent, wanted: &Wanted, order: Order) -> (Ended, Next) {
         let (cutter, cut) = tokio::sync::watch::channel(Cut::No);
         let next_id = next_run_id(&agent.store);
         let mut watch = std::pin::pin!(Watch::run(Watch::new(agent)));
@@ -100,7 +108,7 @@ impl Steering<'_> {
         let mut next = Next::Watch;
         loop {
             tokio::select! {
-                outcome = &mut run => return (outcome, next),
+                ended = &mut run => return (ended, next),
                 () = &mut watch => {}
                 signal = self.signals.next() => match self.handle(signal, &next_id) {
                     // A stop is never overruled.
@@ -115,12 +123,16 @@ impl Steering<'_> {
         }
     }
 
-    async fn watch(&mut self, agent: &Agent) -> Next {
+    /// Watches what serves until something is asked for, or the wait for another run is over.
+    async fn watch(&mut self, agent: &Agent, wait: &Wait) -> Next {
+        wait.report(&self.reporter);
+        let mut wait = std::pin::pin!(wait.over(&agent.timings));
         let next_id = next_run_id(&agent.store);
         let mut watch = std::pin::pin!(Watch::run(Watch::new(agent)));
         loop {
             tokio::select! {
                 () = &mut watch => {}
+                () = &mut wait => return Next::Again,
                 signal = self.signals.next() => match self.handle(signal, &next_id) {
                     Next::Watch => {}
                     next => return next,
@@ -158,7 +170,7 @@ impl Steering<'_> {
 /// Ends the run in progress for what comes next.
 fn cut_short(cutter: &Sender<Cut>, next: &Next) {
     cutter.send_replace(match next {
-        Next::Watch => Cut::No,
+        Next::Watch | Next::Again => Cut::No,
         Next::Deploy(newer) => Cut::Superseded(newer.id.clone()),
         Next::Stop => Cut::Interrupted,
     });

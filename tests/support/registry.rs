@@ -211,6 +211,11 @@ impl FakeRegistry {
         self.server.stop();
     }
 
+    /// Listens again, at the same address.
+    pub fn restart(&mut self) {
+        self.server.restart();
+    }
+
     /// Every request so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.lock().seen.clone()

@@ -1,5 +1,6 @@
 //! How a run ends: first decided, then carried out and reported.
 
+mod again;
 mod decide;
 mod restore;
 
@@ -13,8 +14,10 @@ use super::plan::Desired;
 use super::run_context::{Cut, RunContext, Stop};
 use crate::config::{Loaded, Stage};
 use crate::docker::Engine;
-use crate::state::{KnownBad, LastGood};
+use crate::state::{KnownBad, LastGood, Watched};
 use crate::status::{Cause, Class, Code, Fault, Outcome, PhaseName, Report, ServiceState, Serving};
+use again::again;
+pub use again::{Again, Ended};
 use decide::{Ending, Found, Reason, Serves, decide};
 use restore::{Restored, known};
 
@@ -33,26 +36,28 @@ pub(super) struct Failed {
     pub(super) migrated: Option<Migrated>,
     /// HMAC of the application's container as it was to be, once it was about to start.
     pub(super) spec: Option<String>,
+    /// What the application needs, once it was about to start.
+    pub(super) watched: Option<Watched>,
 }
 
 impl From<Stop> for Failed {
     fn from(stop: Stop) -> Self {
-        Self { stop, migrated: None, spec: None }
+        Self { stop, migrated: None, spec: None, watched: None }
     }
 }
 
-/// Ends the run and returns its outcome.
+/// Ends the run and says how, and what follows.
 pub(super) async fn finish(
     agent: &mut Agent,
     loaded: &Loaded,
     run: &RunContext,
     end: Result<Ready, Failed>,
-) -> Outcome {
+) -> Ended {
     match end {
         Ok(ready) => {
             // An end from here on is the watch's to report; until now it was the health phase's.
             agent.unwatched = SystemTime::now();
-            succeed(agent, loaded, run, ready).await
+            Ended { outcome: succeed(agent, loaded, run, ready).await, again: Again::Never }
         }
         Err(failed) => fail(agent, loaded, run, failed).await,
     }
@@ -93,8 +98,8 @@ async fn succeed(agent: &mut Agent, loaded: &Loaded, run: &RunContext, ready: Re
 
 /// The run ended early: the old application serves again if there is one, and
 /// the status says both what failed and what serves.
-async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Failed) -> Outcome {
-    let Failed { stop, migrated, spec } = failed;
+async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Failed) -> Ended {
+    let Failed { stop, migrated, spec, watched } = failed;
     let good = agent.store.state().last_good.as_ref();
     let built = good.is_some_and(|good| good.serving.commit.is_some());
     let reason = match &stop {
@@ -113,6 +118,7 @@ async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Fail
             .store
             .update(|state| state.known_bad = Some(KnownBad { spec, phase: *phase, code, message, tail }));
     }
+    let again = again(ending.outcome, &stop, has_cost_an_outage(agent, &stop, ending.serves), watched);
     // What the swap did to the old application is no news.
     agent.unwatched = SystemTime::now();
     let unproven = match ending.serves {
@@ -149,7 +155,18 @@ async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Fail
         }
         report.end_run(ending.outcome);
     });
-    ending.outcome
+    Ended { outcome: ending.outcome, again }
+}
+
+/// Whether what serves now was down for this run's try, or would be for the next one.
+fn has_cost_an_outage(agent: &Agent, stop: &Stop, serves: Serves) -> bool {
+    let in_swap = matches!(stop, Stop::Fault(PhaseName::Start | PhaseName::Health, _));
+    match serves {
+        // In another life of the agent the old one may have been stopped already.
+        Serves::OldAgain { .. } => in_swap || agent.availability.has_been_stopped(),
+        Serves::Old => agent.availability.has_been_stopped(),
+        Serves::New | Serves::Nothing => false,
+    }
 }
 
 /// Whether the run failed for want of an answer from elsewhere (registry, network, role, parameters,
