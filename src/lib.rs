@@ -6,8 +6,8 @@
 //! (image and database side by side, jobs, migration, start, health); [`status`]
 //! reports each step to a file, an SSM parameter and systemd; [`supervise`]
 //! watches what serves afterwards. [`install`] makes the executable a service
-//! of the machine, once, before all that. [`docker`], [`aws`] and [`github`] are the
-//! adapters to the outside and never know of each other or of a phase;
+//! of the machine, once, before all that. [`docker`], [`postgres`], [`aws`] and [`github`]
+//! are the adapters to the outside and never know of each other or of a phase;
 //! [`retry`], [`redact`], [`files`] and [`cause`] lie below them all.
 
 pub mod aws;
@@ -19,6 +19,7 @@ pub mod docker;
 pub mod files;
 pub mod github;
 pub mod install;
+pub mod postgres;
 pub mod probe;
 pub mod redact;
 pub mod retry;

@@ -28,7 +28,8 @@ impl Policy {
         self.first.saturating_mul(factor).min(self.max)
     }
 
-    /// A wait with full jitter below [`Policy::ceiling`], so that many instances that failed together do not come back together.
+    /// A wait with full jitter below [`Policy::ceiling`], so that many instances that failed together do
+    /// not come back together.
     #[must_use]
     pub fn wait(&self, attempt: u32) -> Duration {
         jittered(self.ceiling(attempt))

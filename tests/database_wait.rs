@@ -6,8 +6,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use preview_agent::config::DatabaseUrl;
-use preview_agent::probe::database::{DatabaseReachable, reach, wait};
+use preview_agent::config::{DatabaseUrl, Endpoint};
+use preview_agent::probe::database::{reach, wait};
 use preview_agent::retry::Policy;
 use preview_agent::status::{Code, Fault};
 use support::peers::peers;
@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(20);
 /// For servers that never answer.
 const SHORT: Duration = Duration::from_millis(100);
 
-async fn try_once(url: &str, connect: Duration) -> Result<DatabaseReachable, Fault> {
+async fn try_once(url: &str, connect: Duration) -> Result<Endpoint, Fault> {
     let url = DatabaseUrl::parse(url).unwrap();
     reach(url.endpoints(), url.is_postgres(), connect).await
 }
@@ -55,7 +55,7 @@ async fn serve(listener: TcpListener, answer: &'static [u8]) {
 }
 
 /// One try against a server that answers so.
-fn answered(answer: &'static [u8]) -> Result<DatabaseReachable, Fault> {
+fn answered(answer: &'static [u8]) -> Result<Endpoint, Fault> {
     block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("postgresql://app@{}/app", listener.local_addr().unwrap());
@@ -105,7 +105,7 @@ fn of_another_database_only_the_port_is_asked() {
     let (_listener, port) = silent();
     for scheme in ["mysql+pymysql", "mariadb"] {
         let reached = block_on(try_once(&format!("{scheme}://app:secret@127.0.0.1:{port}/app"), CONNECT));
-        assert_eq!(reached.unwrap().endpoint().port, port);
+        assert_eq!(reached.unwrap().port, port);
     }
 }
 
@@ -119,7 +119,7 @@ fn of_several_hosts_one_that_answers_is_enough() {
     {
         let url = format!("postgresql://app@{bad},{good}/app");
         let reached = block_on(try_once(&url, Duration::from_secs(1))).unwrap();
-        assert_eq!(reached.endpoint().port, peers().postgres_port, "{bad}");
+        assert_eq!(reached.port, peers().postgres_port, "{bad}");
     }
 }
 
@@ -130,7 +130,7 @@ fn an_ipv6_address_is_reached() {
         let url = format!("postgresql://app@{}/app", listener.local_addr().unwrap());
         assert!(url.contains("[::1]"));
         tokio::select! {
-            tried = try_once(&url, CONNECT) => assert_eq!(tried.unwrap().endpoint().host, "::1"),
+            tried = try_once(&url, CONNECT) => assert_eq!(tried.unwrap().host, "::1"),
             () = serve(listener, b"N") => unreachable!(),
         }
     });

@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["deploy", "install"],
     &["probe", "state"],
     &["status"],
-    &["docker", "aws", "github"],
+    &["docker", "aws", "github", "postgres"],
     &["config", "retry", "redact"],
     &["files", "cause"],
 ];

@@ -133,6 +133,67 @@ fn used_up_tries_are_remembered_until_forced_or_something_changes() {
 }
 
 #[test]
+fn what_the_first_try_said_is_kept_where_a_later_one_says_something_else() {
+    let world = World::new();
+    // What the first try leaves for the second one to trip over.
+    let left = "import os, psycopg; c = psycopg.connect(os.environ['DATABASE_URL'], autocommit=True); \
+                n = c.execute('SELECT count(*) FROM marks').fetchone()[0]; c.execute('INSERT INTO marks VALUES (1)'); \
+                raise SystemExit('Error: ' + ('it is there already' if n else 'the cause of it all'))";
+    world.sql("CREATE TABLE marks (mark int)");
+    let job = format!(
+        "migrate: off\njobs: [{{ name: seed, command: [python, -c, {left:?}] }}]\ntries: {{ migrate: 2 }}\n"
+    );
+    let ran = world.run_once(&world.light("good", "", &job));
+    let fault = ran.failed_with("job_failed");
+    assert_eq!((&fault["attempts"], world.sql("SELECT count(*) FROM marks").as_str()), (&2.into(), "2"));
+    let message = fault["message"].as_str().unwrap();
+    assert!(message.find("the cause of it all") < message.find("it is there already"), "{message}");
+}
+
+#[test]
+fn a_reload_gives_fresh_tries_and_a_restart_none() {
+    let world = World::new();
+    let config = world.light(
+        "good",
+        "",
+        "migrate: off\ndatabase: off\ntries: { migrate: 2 }\njobs: [{ name: seed, command: [\"false\"] }]\n",
+    );
+    let mut agent = world.start(&config);
+    agent.wait_for_end_of_run(1);
+    agent.reload(&config);
+    agent.wait_for_end_of_run(2);
+    assert_eq!(world.times_run("seed"), 4);
+    agent.stop();
+    let mut agent = world.start(&config);
+    let status = agent.wait_for_end_of_run(3);
+    assert_eq!((world.times_run("seed"), &status["fault"]["code"]), (4, &"job_failed".into()));
+}
+
+#[test]
+fn an_error_of_sql_that_comes_again_is_tried_once() {
+    let world = World::new();
+    world.sql("CREATE TABLE twice (n int); INSERT INTO twice VALUES (1), (1)");
+    for statement in [
+        "CREATE UNIQUE INDEX once ON twice (n)",
+        "SELECT 1 FROM nowhere",
+        "SELECT 1/0",
+        "CREATE TABLE twice ()",
+    ] {
+        let script = format!(
+            "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL'], autocommit=True).execute('{statement}')"
+        );
+        let migrate = format!("migrate: {{ command: [python, -c, {script:?}] }}\n");
+        let ran = world.run_once(&world.light("good", "", &migrate));
+        assert_eq!(
+            (ran.code, &ran.status["fault"]["attempts"]),
+            (Some(1), &1.into()),
+            "{statement}: {}",
+            ran.status
+        );
+    }
+}
+
+#[test]
 fn a_job_whose_command_is_not_there_fails_at_once() {
     for command in ["[seeder]", "[sh, -c, seeder]"] {
         let world = World::new();

@@ -441,7 +441,7 @@ async fn a_superseded_run_says_by_which() {
     let mut agent = Agent::new(reporter, redactor, store, timings, endpoints);
     // The second configuration came at once.
     let (_cutter, cut) = watch::channel(Cut::Superseded(second.clone()));
-    let ended = deploy::run(&mut agent, &loaded, first, Order::Deploy, cut).await;
+    let ended = deploy::run(&mut agent, &loaded, first, Order::Once, cut).await;
     assert_eq!(ended.outcome, Outcome::Superseded);
     let status: Value = serde_json::from_slice(&fs::read(run_dir.join("status.json")).unwrap()).unwrap();
     assert_eq!(status["run"]["outcome"], "superseded", "{status}");

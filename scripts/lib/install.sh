@@ -34,13 +34,15 @@ install_commands() {
 
 # install_tools: what the peers and the tests need.
 install_tools() {
-  local registry_was_there
-  registry_was_there=$(command -v docker-registry) || true
+  local service absent=()
+  for service in docker-registry pgbouncer; do
+    command -v "$service" >/dev/null || absent+=("$service.service")
+  done
   install_commands curl:curl make:make jq:jq htpasswd:apache2-utils debootstrap:debootstrap \
-    docker-registry:docker-registry setpriv:util-linux ip:iproute2 systemd-analyze:systemd
-  # Debian's package starts a registry of its own, which nobody here asked for.
-  if [[ -z $registry_was_there && -d /run/systemd/system ]]; then
-    systemctl disable --now docker-registry.service
+    docker-registry:docker-registry pgbouncer:pgbouncer setpriv:util-linux ip:iproute2 systemd-analyze:systemd
+  # Debian's packages start services of their own, which nobody here asked for.
+  if ((${#absent[@]} > 0)) && [[ -d /run/systemd/system ]]; then
+    systemctl disable --now "${absent[@]}"
   fi
 }
 

@@ -20,7 +20,7 @@ mod schema;
 mod value;
 mod yaml;
 
-pub use database_url::{DatabaseUrl, DatabaseUrlError, Endpoint, is_loopback};
+pub use database_url::{DatabaseUrl, DatabaseUrlError, Endpoint, TlsMode, is_loopback};
 pub use error::{Error, Problem};
 pub use image_reference::{EcrHost, ImageNameError, ImageReference, is_registry_host};
 pub use load::{DEFAULT_PATH, Loaded, load, load_for_another_host, parse, service_hint};

@@ -32,7 +32,7 @@ pub async fn run(
 
 async fn phases(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<Ready, Failed> {
     let resolving = resolve(agent, loaded, run);
-    let Resolved { desired, engine, serving, is_serving } = run.phase(PhaseName::Resolve, resolving).await?;
+    let Resolved { desired, engine, running, serving } = run.phase(PhaseName::Resolve, resolving).await?;
     let Agent { store, availability, .. } = agent;
 
     let images = Images { run, phase: PhaseName::Image, engine: &engine, desired: &desired, store };
@@ -42,12 +42,14 @@ async fn phases(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<
 
     let spec = desired.app_spec(image.id(), store);
     if let Some(bad) = &store.state().known_bad
-        && (run.order, is_serving, &bad.spec) == (Order::None, true, &spec)
+        && (run.order, running.is_some(), &bad.spec) == (Order::None, true, &spec)
     {
         return Err(Stop::Fault(bad.phase, bad.fault()).into());
     }
 
-    let migrated = oneshot::run_all(run, &engine, &desired, store, &image, database.as_ref()).await?;
+    let serves = oneshot::Serves(running.is_some_and(|running| running.spec == spec));
+    let database = database.as_ref();
+    let migrated = oneshot::run_all(run, &engine, &desired, store, &image, database, serves).await?;
     let after = |stop| Failed {
         stop,
         migrated: Some(migrated.clone()),

@@ -6,15 +6,15 @@ use super::plan::{self, Desired, Environment};
 use super::run_context::RunContext;
 use super::status_parameter;
 use crate::config::Loaded;
-use crate::docker::{self, Engine, Scope};
+use crate::docker::{self, Container, Engine, Scope};
 use crate::status::{Code, Fault, Serving};
 
 /// What the first phase finds out.
 pub(super) struct Resolved {
     pub(super) desired: Desired,
     pub(super) engine: Engine,
-    /// Something serves already.
-    pub(super) is_serving: bool,
+    /// What serves already, whatever it is.
+    pub(super) running: Option<Container>,
     /// What serves already, if it is this very configuration's.
     pub(super) serving: Option<Serving>,
 }
@@ -40,13 +40,12 @@ pub(super) async fn resolve(agent: &mut Agent, loaded: &Loaded, run: &RunContext
     let running = report_serving(&engine, &agent.store, &agent.availability).await;
     let digest = agent.store.digest(&loaded.bytes);
     let good = agent.store.state().last_good.clone().filter(|good| good.config == digest);
-    let is_serving = running.is_some();
-    let serving = good.filter(|good| running.is_some_and(|running| running.id == good.container));
+    let serving = good.filter(|good| running.as_ref().is_some_and(|running| running.id == good.container));
     let limit = agent.timings.parameters.min(run.left());
     let resolved = plan::from_config(config, &environment, &agent.redactor);
     let (desired, notes) = tokio::time::timeout(limit, resolved).await.map_err(|_| {
         Fault::new(Code::ParametersUnreachable, format!("no values within {} s", limit.as_secs()))
     })??;
     agent.reporter.update(|report| notes.into_iter().for_each(|note| report.note(note)));
-    Ok(Resolved { desired, engine, is_serving, serving: serving.map(|good| good.serving) })
+    Ok(Resolved { desired, engine, running, serving: serving.map(|good| good.serving) })
 }

@@ -15,8 +15,10 @@ use crate::status::{Code, Fault, PhaseName, PhaseState, Reporter, RunId};
 pub enum Order {
     /// Nobody asked: the agent started, or a run that failed is followed by another.
     None,
-    /// Somebody asked for it.
-    Deploy,
+    /// Somebody asked for this one run.
+    Once,
+    /// Somebody asked the running agent, which gives what failed fresh tries.
+    Reload,
     /// Somebody asked that jobs and the migration run although they are recorded as done.
     Migrate,
 }

@@ -26,6 +26,12 @@ pub struct Timings {
     pub connect: Duration,
     /// Between tries of a job.
     pub job_wait: (Duration, Duration),
+    /// Between looks at a migration's lock that another host holds.
+    pub lock_wait: (Duration, Duration),
+    /// How often a lock's session shows that it is in use.
+    pub lock_kept: Duration,
+    /// How often a job's sessions are looked at for what they wait for.
+    pub look_at_locks: Duration,
     /// What an application that serves gets to stop.
     pub grace: Duration,
     /// What one that was never proven gets: nobody uses it, and while it
@@ -63,6 +69,9 @@ impl Default for Timings {
             database_wait: (Duration::from_millis(250), seconds(5)),
             connect: seconds(2),
             job_wait: (seconds(2), seconds(30)),
+            lock_wait: (Duration::from_millis(250), seconds(5)),
+            lock_kept: seconds(20),
+            look_at_locks: seconds(5),
             grace: seconds(30),
             unproven_grace: seconds(2),
             way_back: seconds(90),

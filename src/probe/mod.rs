@@ -3,7 +3,9 @@
 
 pub mod database;
 mod http;
+mod login;
 mod stage;
 mod tcp;
 
+pub use login::Login;
 pub use stage::{Probed, Prober};

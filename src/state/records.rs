@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::databases::Databases;
 use crate::config::{Endpoint, Publish, Stage};
 use crate::status::{Code, Fault, PhaseName, Serving};
 
@@ -20,8 +21,11 @@ pub struct State {
     /// What failed by its own fault while something else served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_bad: Option<KnownBad>,
-    /// Finished jobs by name: an HMAC of what each was made from.
-    #[serde(default)]
+    /// What became of each database.
+    #[serde(default, skip_serializing_if = "Databases::is_empty")]
+    pub databases: Databases,
+    /// Finished jobs by name, as earlier agents recorded them: an HMAC of what each was made from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub done: BTreeMap<String, String>,
     /// Used-up tries by the HMAC of what was tried, secrets included.
     #[serde(default)]

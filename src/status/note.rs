@@ -9,6 +9,8 @@ pub enum Topic {
     Before,
     /// The application serves on while the engine is gone.
     EngineGone,
+    /// What a job or the migration waits for.
+    Waiting,
 }
 
 impl Topic {
@@ -17,6 +19,7 @@ impl Topic {
             Self::Reload => "reload refused: ",
             Self::Before => "before this: ",
             Self::EngineGone => "Docker is gone: ",
+            Self::Waiting => "waiting: ",
         }
     }
 }

@@ -46,7 +46,7 @@ pub async fn drive(
     let mut wanted = Wanted { loaded, id: run };
     let mut order = match options {
         Options { migrate: true, .. } => Order::Migrate,
-        Options { once: true, .. } => Order::Deploy,
+        Options { once: true, .. } => Order::Once,
         _ => Order::None,
     };
     let mut retries = Retries::default();
@@ -61,7 +61,7 @@ pub async fn drive(
             agent.unwatched = SystemTime::now();
         }
         match next {
-            Next::Deploy(newer) => (wanted, order, retries) = (*newer, Order::Deploy, Retries::default()),
+            Next::Deploy(newer) => (wanted, order, retries) = (*newer, Order::Reload, Retries::default()),
             Next::Again => (wanted.id, order) = (next_run_id(&agent.store), Order::None),
             Next::Watch | Next::Stop => {
                 // The application, where there is one, goes on; from here on nobody looks.

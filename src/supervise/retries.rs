@@ -37,7 +37,8 @@ impl Retries {
             Again::Later => {
                 let longest = timings.before_run(self.followed);
                 self.followed += 1;
-                Wait::Time(retry::jittered(longest))
+                // What has failed a moment ago has hardly passed.
+                Wait::Time(longest / 2 + retry::jittered(longest / 2))
             }
             Again::WithDatabase(watched) if !self.with_database => {
                 self.with_database = true;
@@ -90,7 +91,8 @@ mod tests {
         let (timings, mut retries) = (Timings::default(), Retries::default());
         for seconds in [30, 60, 120, 300, 600, 600, 600] {
             let Wait::Time(time) = retries.wait(Again::Later, &timings) else { panic!("no time") };
-            assert!(time <= Duration::from_secs(seconds), "{time:?} instead of {seconds} s at most");
+            let longest = Duration::from_secs(seconds);
+            assert!(time >= longest / 2 && time <= longest, "{time:?} instead of {seconds} s at most");
         }
     }
 }

@@ -19,9 +19,12 @@ const AUTH: (&str, &str) = ("database", "database_auth");
 const MISSING: (&str, &str) = ("database", "database_missing");
 const FULL: (&str, &str) = ("database", "database_too_many_connections");
 
+/// Patience with a server that may be there soon.
+const SHORT: &str = "deadlines: { database: 2s }\n";
+
 pub fn rows() -> Vec<Case> {
     let ways = within("database", [ways()]).into_iter().map(Case::until_late);
-    ways.chain(within("migrate", [refusals(), in_time()])).collect()
+    ways.chain(within("database", [logins()])).chain(within("migrate", [refusals(), in_time()])).collect()
 }
 
 /// Nothing is reached that speaks PostgreSQL.
@@ -58,8 +61,8 @@ fn ways() -> Vec<Case> {
     ]
 }
 
-/// It answers, and does not let the migration do its work.
-fn refusals() -> Vec<Case> {
+/// It answers, and does not let the application's role in.
+fn logins() -> Vec<Case> {
     vec![
         fails(SEAM, "a wrong password", AUTH, |scene| {
             let right = "password: { ssm: /test/database-password }";
@@ -74,35 +77,41 @@ fn refusals() -> Vec<Case> {
         .says("no_such_database"),
         fails(SEAM, "no such role", AUTH, |scene| on(scene, &Postgres::start(), "nobody_here", ""))
             .says("nobody_here"),
-        fails(SEAM, "its rules reject this instance", AUTH, |scene| {
-            on(scene, &Postgres::with_rules("host all all all reject\n"), "postgres", "")
-        })
-        .says("pg_hba.conf rejects"),
-        fails(SEAM, "it wants TLS and the URL has none", AUTH, |scene| {
-            on(scene, &Postgres::with_rules("hostssl all all all trust\n"), "postgres", "")
-        })
-        .says("no pg_hba.conf entry"),
         fails(SEAM, "out of connections", FULL, |scene| {
             let postgres = Postgres::with_options(
                 "-c max_connections=1 -c superuser_reserved_connections=0 -c max_wal_senders=0",
             );
             let _holder = postgres.session("SELECT pg_sleep(600)");
-            on(scene, &postgres, "postgres", "tries: { migrate: 2 }\n")
+            on(scene, &postgres, "postgres", SHORT)
         })
         .says("too many clients")
-        .tries(2),
-        fails(SEAM, "starting up for ever", REFUSED, |scene| {
+        .until_late(),
+        fails(SEAM, "starting up for ever", ("database", "database_not_ready"), |scene| {
             let port = answers(|mut client| says(&mut client, "57P03", "the database system is starting up"));
             let block = block(port, "postgres");
-            migrates(scene, &format!("{block}tries: {{ migrate: 2 }}\n"))
+            migrates(scene, &format!("{block}{SHORT}"))
         })
         .says("starting up")
-        .tries(2),
-        fails(SEAM, "takes reads only", ("migration", "migration_failed"), |scene| {
-            let postgres = Postgres::with_options("-c default_transaction_read_only=on");
-            on(scene, &postgres, "postgres", "tries: { migrate: 1 }\n")
+        .until_late(),
+    ]
+}
+
+/// It does not let the migration do its work.
+fn refusals() -> Vec<Case> {
+    vec![
+        fails(SEAM, "its rules reject this instance", AUTH, |scene| {
+            on(scene, &Postgres::with_rules("host all all all reject\n"), "postgres", "")
         })
-        .says("read-only"),
+        .says("pg_hba.conf rejects"),
+        fails(SEAM, "it wants TLS and has none", ("database", "database_tls"), |scene| {
+            on(scene, &Postgres::with_rules("hostssl all all all trust\n"), "postgres", "")
+        })
+        .says("no pg_hba.conf entry"),
+        fails(SEAM, "takes reads only", ("database", "database_read_only"), |scene| {
+            let postgres = Postgres::with_options("-c default_transaction_read_only=on");
+            on(scene, &postgres, "postgres", "")
+        })
+        .says("takes no writes"),
     ]
 }
 
@@ -126,7 +135,7 @@ fn in_time() -> Vec<Case> {
             let sleeps = "import os, psycopg; c = psycopg.connect(os.environ['DATABASE_URL']); \
                           print('works', flush=True); c.execute('SELECT pg_sleep(600)')";
             let more = format!(
-                "{}migrate: {{ command: [python3, -c, {sleeps:?}] }}\ntries: {{ migrate: 1 }}\n",
+                "{}migrate: {{ command: [python3, -c, {sleeps:?}] }}\ntries: {{ migrate: 1 }}\n{SHORT}",
                 block(postgres.port, "postgres")
             );
             let config = scene.config("good", &more);
@@ -136,7 +145,7 @@ fn in_time() -> Vec<Case> {
             postgres.stop();
             end_of_run(agent, 1)
         })
-        .says("administrator command")
+        .says("Connection refused")
         .exit(0),
         ready(SEAM, "stopped while the application serves", |scene| {
             let postgres = Postgres::start();

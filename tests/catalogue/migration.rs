@@ -53,7 +53,7 @@ fn alembic() -> Vec<Case> {
             let _holder = scene.locks("alembic_version");
             deploy(scene, "migrate: { timeout: 3s }\n")
         })
-        .prose()
+        .says("held by pid")
         .service("up"),
     ]
 }

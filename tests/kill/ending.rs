@@ -25,7 +25,7 @@ pub fn ending(stage: &Stage) -> Value {
         "tables": world.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").lines().collect::<Vec<_>>(),
         "revision": revision(stage),
         "state": {
-            "done": state["done"].as_object().unwrap().keys().collect::<Vec<_>>(),
+            "done": done(&state),
             "tries": state["tries"].as_object().unwrap().len(),
             "serving": serving(&state["last_good"]["serving"]),
             "watched": state["last_good"]["watched"]["stages"],
@@ -52,6 +52,14 @@ pub fn ending(stage: &Stage) -> Value {
 
 fn serving(serving: &Value) -> Value {
     json!([serving["image"], serving["digest"], serving["commit"]])
+}
+
+/// What is recorded of each database: whether each job and migration is done, and what it left.
+fn done(state: &Value) -> Vec<Vec<Value>> {
+    let steps = |database: &Value| database["steps"].as_array().unwrap().clone();
+    let step = |step: Value| json!([step["done"], step["revisions"]]);
+    let databases = state["databases"].as_array().unwrap();
+    databases.iter().map(|database| steps(database).into_iter().map(step).collect()).collect()
 }
 
 fn revision(stage: &Stage) -> String {

@@ -81,9 +81,19 @@ fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Requests that change something, which a long run tries first.
-const CHANGES: [&str; 9] =
-    [".create.", ".create@", ".start.", ".stop.", ".update.", ".delete.", ".pull.", ".build@", "undisturbed"];
+/// Requests that change something, and the questions to the database, which a long run tries first.
+const CHANGES: [&str; 10] = [
+    ".create.",
+    ".create@",
+    ".start.",
+    ".stop.",
+    ".update.",
+    ".delete.",
+    ".pull.",
+    ".build@",
+    "::database.",
+    "undisturbed",
+];
 
 /// Points at which the power fails as well: what had been done by then is in the engine and in the files.
 const TORN_AT: [(&str, Way); 4] = [

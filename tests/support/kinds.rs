@@ -44,7 +44,7 @@ impl Kind {
         Self { name: name.into(), nature: Nature::Plain, fold: Fold::Once, creates: None }
     }
 
-    fn read(name: impl Into<String>) -> Self {
+    pub fn read(name: impl Into<String>) -> Self {
         Self { fold: Fold::UntilChange, ..Self::poll(name) }
     }
 

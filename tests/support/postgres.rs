@@ -30,6 +30,11 @@ impl Postgres {
         Self::made("", rules)
     }
 
+    /// The same with TLS, by a certificate of its own making.
+    pub fn with_tls(rules: &str) -> Self {
+        Self::made("-c ssl=on", rules)
+    }
+
     /// The same with more of the server's options, as in `-c max_connections=1`.
     pub fn with_options(options: &'static str) -> Self {
         Self::made(options, "host all all all trust\n")
@@ -45,6 +50,14 @@ impl Postgres {
         let data = cluster.data();
         cluster.as_postgres("initdb", &["-D", &data, "-U", "postgres", "--no-sync", "--auth=trust"]);
         std::fs::write(Path::new(&data).join("pg_hba.conf"), rules).unwrap();
+        if options.contains("ssl=on") {
+            let request =
+                "req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2 -subj /CN=db";
+            let (key, certificate) = (format!("{data}/server.key"), format!("{data}/server.crt"));
+            let files = ["-keyout", &key, "-out", &certificate];
+            run(Command::new("openssl").args(request.split(' ')).args(files));
+            run(Command::new("chown").args(["postgres:", &key, &certificate]));
+        }
         cluster.resume();
         cluster
     }
@@ -117,6 +130,12 @@ impl Database {
         Self { name }
     }
 
+    /// Drops it and makes another of the same name.
+    pub fn anew(&self) {
+        asked("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name)).unwrap();
+        asked("postgres", &format!("CREATE DATABASE {}", self.name)).unwrap();
+    }
+
     /// A query's rows as psql prints them, unaligned.
     #[track_caller]
     pub fn sql(&self, query: &str) -> String {
@@ -141,6 +160,18 @@ impl World {
              AND mode = 'AccessExclusiveLock'"
         );
         eventually("a locked table", || self.sql(&locked) == "1");
+        session
+    }
+}
+
+impl World {
+    /// A session of the application's role that waits to read this table, until it is dropped.
+    pub fn queues(&self, table: &str) -> Own {
+        let mut read = in_peers(&self.database.name, &format!("SELECT count(*) FROM {table}"));
+        let session = Own(read.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let waits =
+            format!("SELECT count(*) FROM pg_locks WHERE relation = '{table}'::regclass AND NOT granted");
+        eventually("a reader in the queue", || self.sql(&waits) == "1");
         session
     }
 }

@@ -17,7 +17,7 @@ use hyper::header::HeaderMap;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -25,6 +25,7 @@ use tokio::task::AbortHandle;
 
 use super::kinds::{Kind, Labels, docker};
 use super::ledger::{Halt, Ledger, Seen};
+use super::questions::questions;
 use super::trouble::{Moment, Trouble, Troubles, WORDS};
 use super::wait::eventually;
 
@@ -163,7 +164,10 @@ impl Proxy {
                 // Only an address of this machine can be bound.
                 if std::net::TcpListener::bind((peer.ip(), 0)).is_ok() {
                     tokio::spawn(async move {
-                        shared.troubles.until_killed(handshake(&shared, client, &upstream)).await;
+                        shared
+                            .troubles
+                            .until_killed(questions(&shared.ledger, &shared.troubles, client, &upstream))
+                            .await;
                     });
                 } else {
                     tokio::spawn(async move {
@@ -328,25 +332,4 @@ fn whole(bytes: Bytes) -> Body {
 
 fn impossible(never: Infallible) -> hyper::Error {
     match never {}
-}
-
-/// The agent's connection to the database: a question and its answer.
-async fn handshake(shared: &Shared, mut client: TcpStream, upstream: &str) -> std::io::Result<()> {
-    if shared.ledger().is_cut() {
-        std::future::pending::<()>().await;
-    }
-    let halt = shared.ledger().arrive(&Kind::poll("database.connect"));
-    if halt == Some(Moment::Before) {
-        shared.troubles.halt(false).await;
-    }
-    let mut server = TcpStream::connect(upstream).await?;
-    let mut bytes = [0; 1024];
-    let asked = client.read(&mut bytes).await?;
-    server.write_all(&bytes[..asked]).await?;
-    let answered = server.read(&mut bytes).await?;
-    if halt == Some(Moment::After) {
-        shared.troubles.halt(false).await;
-    }
-    client.write_all(&bytes[..answered]).await?;
-    copy_bidirectional(&mut client, &mut server).await.map(drop)
 }

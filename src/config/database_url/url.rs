@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::endpoint::{Endpoint, is_loopback};
 use super::error::DatabaseUrlError;
 use super::syntax::{decode, default_port, dialect, endpoints, is_host, split_credentials};
+use super::tls_mode::TlsMode;
 
 /// Everything but RFC 3986's unreserved characters (section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -26,7 +27,7 @@ pub struct DatabaseUrl {
     name: Option<String>,
     user: Option<String>,
     password: Option<SecretString>,
-    libpq_query: Vec<(&'static str, SecretString)>,
+    query: Vec<(String, SecretString)>,
 }
 
 impl DatabaseUrl {
@@ -68,10 +69,7 @@ impl DatabaseUrl {
             name: Some(decode(name)?).filter(|name| !name.is_empty()),
             user: user.or_else(|| value("user").map(str::to_owned)),
             password: password.or_else(|| value("password").map(str::to_owned)).map(SecretString::from),
-            libpq_query: LIBPQ_QUERY
-                .iter()
-                .filter_map(|(key, variable)| Some((*variable, SecretString::from(value(key)?))))
-                .collect(),
+            query: query.into_iter().map(|(key, value)| (key, SecretString::from(value))).collect(),
         })
     }
 
@@ -164,8 +162,33 @@ impl DatabaseUrl {
         env.extend(self.user.as_deref().map(|user| ("PGUSER", user.into())));
         env.extend(self.password.clone().map(|password| ("PGPASSWORD", password)));
         env.extend(self.name.as_deref().map(|name| ("PGDATABASE", name.into())));
-        env.extend(self.libpq_query.iter().cloned());
+        let given = |(key, variable)| Some((variable, self.parameter(key)?.into()));
+        env.extend(LIBPQ_QUERY.into_iter().filter_map(given));
         env
+    }
+
+    /// Whether a connection is encrypted, as its driver is to have it.
+    #[must_use]
+    pub fn tls_mode(&self) -> TlsMode<'_> {
+        // asyncpg's name for it is the second.
+        let mode = self.parameter("sslmode").or_else(|| self.parameter("ssl"));
+        TlsMode::of(mode, self.parameter("sslrootcert"))
+    }
+
+    /// Settings of the session (libpq's `options`).
+    #[must_use]
+    pub fn options(&self) -> Option<&str> {
+        self.parameter("options")
+    }
+
+    /// Whether only a server that takes writes will do.
+    #[must_use]
+    pub fn wants_writes(&self) -> bool {
+        matches!(self.parameter("target_session_attrs"), Some("read-write" | "primary"))
+    }
+
+    fn parameter(&self, key: &str) -> Option<&str> {
+        self.query.iter().find(|(name, _)| name == key).map(|(_, value)| value.expose_secret())
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Config {
     pub jobs: Vec<Job>,
     /// `None` is `migrate: off`.
     pub migrate: Option<Job>,
+    /// What holds for the migration besides its container.
+    pub migration_rules: MigrationRules,
     /// The application's container.
     pub app: App,
     /// What proves the application healthy.
@@ -94,6 +96,35 @@ pub struct Job {
     pub files: BTreeMap<String, PathBuf>,
     /// Time limit of one try.
     pub timeout: Duration,
+}
+
+/// What holds for the migration besides its container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationRules {
+    /// One migration at a time on a database, whatever host runs it.
+    pub lock: bool,
+    /// Whether an image may start on a schema that is newer than it.
+    pub ahead: Ahead,
+    /// Where alembic writes its revisions down.
+    pub version_table: VersionTable,
+}
+
+/// What becomes of an image that is older than the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    /// It starts without its migration.
+    Allow,
+    /// The run fails before anything is touched.
+    Refuse,
+}
+
+/// The table of alembic's revisions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionTable {
+    /// `None`: the first schema of the search path that has it.
+    pub schema: Option<String>,
+    /// Its name.
+    pub name: String,
 }
 
 /// Time limits of single phases.

@@ -9,5 +9,7 @@ mod value;
 
 pub use app::{App, Health, OnFailure, Publish, Stage};
 pub use database::{Connection, Database};
-pub use file::{Config, Deadlines, Job, JobKind, RegistryLogin, Source, Tries};
+pub use file::{
+    Ahead, Config, Deadlines, Job, JobKind, MigrationRules, RegistryLogin, Source, Tries, VersionTable,
+};
 pub use value::{ValueRef, ValueSource};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::field::{Field, Map};
-use super::super::model::{Job, JobKind};
+use super::super::model::{Ahead, Job, JobKind, MigrationRules, VersionTable};
 use super::super::names;
 use super::shared::{arguments, command_line, duration_within, image};
 
@@ -52,12 +52,54 @@ fn job(field: &Field<'_>, taken: &mut HashSet<String>, longest: Duration) -> Opt
     container(&map, defaults, longest).filter(|job| !job.name.is_empty())
 }
 
-/// `None` inside is `off`.
-pub(super) fn migrate(field: &Field<'_>, longest: Duration) -> Option<Option<Job>> {
+/// The rules of a migration that says nothing about them.
+pub(super) fn default_rules() -> MigrationRules {
+    let version_table = VersionTable { schema: None, name: "alembic_version".to_owned() };
+    MigrationRules { lock: true, ahead: Ahead::Allow, version_table }
+}
+
+/// The migration, `None` with `off`, and its rules.
+pub(super) fn migrate(field: &Field<'_>, longest: Duration) -> Option<(Option<Job>, MigrationRules)> {
     if field.is_off() {
-        return Some(None);
+        return Some((None, default_rules()));
     }
-    container(&field.record(&KEYS)?, alembic(), longest).map(Some)
+    let known: Vec<&str> = KEYS.into_iter().chain(["lock", "ahead", "version_table"]).collect();
+    let map = field.record(&known)?;
+    let (job, rules) = (container(&map, alembic(), longest), rules(&map));
+    Some((Some(job?), rules?))
+}
+
+fn rules(map: &Map<'_>) -> Option<MigrationRules> {
+    let MigrationRules { lock, ahead, version_table } = default_rules();
+    let lock = map.or("lock", lock, switch);
+    let ahead = map.or("ahead", ahead, |field| match field.text("allow or refuse")? {
+        "allow" => Some(Ahead::Allow),
+        "refuse" => Some(Ahead::Refuse),
+        _ => field.fail("expected allow or refuse"),
+    });
+    let version_table = map.or("version_table", version_table, version_table_of);
+    Some(MigrationRules { lock: lock?, ahead: ahead?, version_table: version_table? })
+}
+
+fn switch(field: &Field<'_>) -> Option<bool> {
+    match field.text("on or off")? {
+        "on" | "true" => Some(true),
+        "off" | "false" => Some(false),
+        _ => field.fail("expected on or off"),
+    }
+}
+
+fn version_table_of(field: &Field<'_>) -> Option<VersionTable> {
+    let text = field.text("a table such as app.alembic_version")?;
+    let (schema, name) = match text.split_once('.') {
+        Some((schema, name)) => (Some(schema), name),
+        None => (None, text),
+    };
+    let is_name = |name: &str| (1..=63).contains(&name.len()) && !name.contains(['.', '"', '\0']);
+    if !is_name(name) || !schema.is_none_or(is_name) {
+        return field.fail("expected a table such as alembic_version or app.alembic_version, without quotes");
+    }
+    Some(VersionTable { schema: schema.map(str::to_owned), name: name.to_owned() })
 }
 
 fn container(map: &Map<'_>, defaults: Job, longest: Duration) -> Option<Job> {

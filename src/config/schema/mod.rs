@@ -15,7 +15,7 @@ use std::time::Duration;
 use self::app::app;
 use self::database::database;
 use self::health::health;
-use self::jobs::{alembic, jobs, migrate};
+use self::jobs::{alembic, default_rules, jobs, migrate};
 use self::limits::{DEADLINES, TRIES, deadlines, tries};
 use self::registries::registries;
 use self::shared::{duration, image};
@@ -54,7 +54,8 @@ pub(super) fn config(root: &Field<'_>) -> Option<Config> {
     let deadline = map.or("deadline", 20 * MINUTE, duration);
     let longest = deadline.unwrap_or(Duration::MAX);
     let database = map.need("database", "give its url or its parts, or `off`", database);
-    let migrate = map.or("migrate", default_migrate(&map), |field| migrate(field, longest));
+    let migrate =
+        map.or("migrate", (default_migrate(&map), default_rules()), |field| migrate(field, longest));
     let deployment_id = map.maybe("deployment", |field| {
         field.record(&["id"])?.maybe("id", |field| checked_text(field, deployment_id))
     });
@@ -69,6 +70,7 @@ pub(super) fn config(root: &Field<'_>) -> Option<Config> {
     let report_parameter = map.maybe("report", |field| {
         field.record(&["parameter"])?.maybe("parameter", |field| checked_text(field, names::parameter))
     });
+    let (migrate, migration_rules) = migrate?;
     Some(Config {
         deployment_id: deployment_id?.flatten(),
         image: image?,
@@ -76,7 +78,8 @@ pub(super) fn config(root: &Field<'_>) -> Option<Config> {
         source: source?,
         database: database?,
         jobs: jobs?,
-        migrate: migrate?,
+        migrate,
+        migration_rules,
         app: app?,
         health: health?,
         deadline: deadline?,

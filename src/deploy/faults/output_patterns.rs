@@ -18,14 +18,27 @@ const PATTERNS: &[(&str, Code)] = &[
     ("Can't locate revision identified by", Code::MigrationRevisionUnknown),
     // PostgreSQL 15, through psycopg, asyncpg or psql
     ("password authentication failed", Code::DatabaseAuth),
-    ("no pg_hba.conf entry", Code::DatabaseAuth),
     ("pg_hba.conf rejects connection", Code::DatabaseAuth),
+    // The server's rules say of the refused connection that it had no TLS.
+    (", no encryption", Code::DatabaseTls),
+    (", SSL off", Code::DatabaseTls),
+    ("server does not support SSL", Code::DatabaseTls),
+    ("rejected SSL upgrade", Code::DatabaseTls),
+    ("root certificate file", Code::DatabaseTls),
+    ("no pg_hba.conf entry", Code::DatabaseAuth),
     ("no password supplied", Code::DatabaseAuth),
     ("InvalidPasswordError", Code::DatabaseAuth),
     ("too many connections", Code::DatabaseTooManyConnections),
     ("too many clients already", Code::DatabaseTooManyConnections),
     ("remaining connection slots are reserved", Code::DatabaseTooManyConnections),
-    ("the database system is ", Code::DatabaseRefused), // starting up, shutting down, in recovery mode
+    ("the database system is ", Code::DatabaseNotReady), // starting up, shutting down, in recovery mode
+    ("ReadOnlySqlTransaction", Code::DatabaseReadOnly),
+    ("ReadOnlySQLTransaction", Code::DatabaseReadOnly),
+    ("in a read-only transaction", Code::DatabaseReadOnly),
+    ("invalid connection option", Code::DatabaseUrlInvalid),
+    ("invalid URI query parameter", Code::DatabaseUrlInvalid),
+    // PgBouncer 1.18
+    ("FATAL:  no such database: ", Code::DatabaseMissing),
     ("terminating connection due to administrator command", Code::DatabaseRefused),
     ("UndefinedTable", Code::RelationMissing),
     ("UndefinedTableError", Code::RelationMissing),
@@ -46,6 +59,10 @@ const FINAL: &[Code] = &[
     Code::MigrationRevisionUnknown,
     Code::DatabaseAuth,
     Code::DatabaseMissing,
+    Code::DatabaseTls,
+    Code::DatabaseReadOnly,
+    Code::DatabaseUrlInvalid,
+    Code::RelationMissing,
 ];
 
 /// The fault that an output names, if it names one.
@@ -167,7 +184,7 @@ mod tests {
             ("FATAL:  sorry, too many clients already", Code::DatabaseTooManyConnections),
             ("FATAL:  database \"apo\" does not exist", Code::DatabaseMissing),
             ("FATAL:  role \"apo\" does not exist", Code::DatabaseAuth),
-            ("FATAL:  the database system is starting up", Code::DatabaseRefused),
+            ("FATAL:  the database system is starting up", Code::DatabaseNotReady),
         ] {
             assert_eq!(code_in(output), Some(code), "{output}");
         }

@@ -12,12 +12,16 @@ use super::super::faults::output_patterns;
 use super::super::image::ImageReady;
 use super::super::plan::{Desired, Job};
 use super::super::run_context::RunContext;
+use super::backends::{self, application};
 use super::result::{Ended, Moved, command_missing};
 use crate::config::DatabaseUrl;
 use crate::docker::{self, ContainerRequest, Engine, ExitStatus, Role};
 use crate::redact::output::{Outputs, Tail};
 use crate::retry::Verdict;
 use crate::status::{Code, Fault};
+
+/// From where libpq takes the name of a session.
+const APPLICATION_NAME: &str = "PGAPPNAME";
 
 /// What running one-shot containers needs.
 #[derive(Clone)]
@@ -78,6 +82,9 @@ impl Containers<'_> {
                 secret_names.push(name.to_owned());
             }
             env.push((name.to_owned(), value.expose_secret().to_owned()));
+        }
+        if !desired.env.iter().any(|(name, _)| name == APPLICATION_NAME) {
+            env.push((APPLICATION_NAME.to_owned(), application(run.as_str(), &settings.name)));
         }
         // The container of the try before may still be there.
         let again = if number > 1 { format!(".{number}") } else { String::new() };
@@ -144,14 +151,22 @@ impl Containers<'_> {
         }
     }
 
-    /// Stops a job that took too long. Final: a second try would queue behind the locks of the first.
-    pub(super) async fn stop_slow(&self, id: &str, job: &Job) -> Fault {
+    /// Stops a job that took too long, and its sessions in the server with it. Final: a second try would
+    /// queue behind the locks of the first.
+    pub(super) async fn stop_slow(&self, id: &str, job: &Job, sessions: &str, age: Duration) -> Fault {
         let (name, limit) = (&job.settings.name, job.settings.timeout.as_secs());
         let tail = tail(self.engine, id, &self.run.redactor).await;
+        let blockers = backends::blockers(self.run, self.desired, sessions).await;
         if let Err(error) = self.engine.stop(id, self.run.timings.grace).await {
             tracing::warn!(%error, job = %name, "the job that took too long could not be stopped");
         }
-        let message = format!("{name} did not end within {limit} s and was stopped");
+        let candidates = backends::end(self.run, self.desired, sessions, age).await;
+        let mut message = format!("{name} did not end within {limit} s and was stopped");
+        if let Some(blockers) = blockers {
+            message += &format!("; it waited for a lock that is held by {blockers}");
+        } else if let Some(candidates) = candidates {
+            message += &format!("; sessions that wait for a lock and may be its own: {candidates}");
+        }
         Fault::new(Code::MigrationTimeout, message).with_tail(tail.text())
     }
 }

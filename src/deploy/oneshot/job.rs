@@ -1,17 +1,15 @@
-//! One job or the migration: its record, its tries, and what a crash left of it.
+//! One job: done once, tried again where that can help, adopted where a crash left it.
 
-use tokio::time::timeout;
-
-use super::super::image::ImageReady;
 use super::super::plan::Job;
 use super::super::run_context::Order;
-use super::container::Containers;
-use super::result::{Moved, outcome, used_up};
-use crate::config::{JobKind, service_hint};
-use crate::docker::{Container, Role, State};
+use super::attempt::Attempt;
+use super::backends::application;
+use super::jobs::{Jobs, Todo, phase_of};
+use super::result::{Moved, used_up};
+use crate::docker::State;
+use crate::postgres::Revisions;
 use crate::retry::{self, GaveUp, Verdict};
-use crate::state::{Spent, Store};
-use crate::status::{Code, Fault, PhaseName};
+use crate::status::Fault;
 
 /// How one job came to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,31 +19,12 @@ pub(super) enum Done {
     /// It ran.
     Now {
         /// Revisions as alembic printed them.
-        moved: Option<Moved>,
+        printed: Option<Moved>,
+        /// Revisions as the database has them afterwards.
+        revisions: Revisions,
         /// Tries it took.
         attempts: u32,
     },
-}
-
-/// What running jobs needs.
-pub(super) struct Jobs<'a> {
-    /// Runs their containers.
-    pub(super) containers: Containers<'a>,
-    /// Records of what is done.
-    pub(super) store: &'a mut Store,
-    /// Specs of all jobs and of the migration: what a crash left of one of them is for that one to handle.
-    pub(super) wanted: Vec<String>,
-}
-
-/// One try of one job.
-struct Attempt<'a> {
-    job: &'a Job,
-    /// Under what its success is recorded.
-    spec: &'a str,
-    /// Under what its failure is counted.
-    tried: &'a str,
-    /// From 1, tries before a restart included.
-    number: u32,
 }
 
 impl Jobs<'_> {
@@ -53,23 +32,19 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// The last try's fault with the job's last output.
-    pub(super) async fn run(&mut self, job: &Job, image: &ImageReady) -> Result<Done, Fault> {
+    pub(super) async fn run(&mut self, job: &Job, todo: Todo) -> Result<Done, Fault> {
         let (run, desired) = (self.containers.run, self.containers.desired);
-        let spec = desired.job_spec(job, image.id(), self.store).map_err(|(path, error)| {
-            let (name, hint) = (&job.settings.name, service_hint(&path, error.kind()));
-            Fault::new(Code::CredentialMissing, format!("{name}: {}: {error}{hint}", path.display()))
-        })?;
-        let forced = run.order == Order::Migrate;
+        let spec = self.spec(job)?;
         let mut adopted = self.adoptable(&spec).await?;
-        let done = self.store.state().done.get(&job.settings.name) == Some(&spec);
-        if done && !forced && adopted.as_ref().is_none_or(|container| container.state != State::Running) {
+        if todo == Todo::Keep && adopted.as_ref().is_none_or(|container| container.state != State::Running) {
             if let Some(left) = adopted {
                 self.containers.remove(&left.id).await;
             }
             return Ok(Done::Before);
         }
         let tried = desired.tries_spec(&spec, self.store);
-        let spent = self.store.state().tries.get(&tried).filter(|_| !forced);
+        let fresh = matches!(run.order, Order::Reload | Order::Migrate);
+        let spent = self.store.state().tries.get(&tried).filter(|_| !fresh);
         let used = spent.map_or(0, |spent| spent.count);
         let tries = desired.config.tries.migrate;
         if let Some(spent) = spent
@@ -80,97 +55,37 @@ impl Jobs<'_> {
         }
         let (first, max) = run.timings.job_wait;
         let policy = retry::Policy { tries: tries - used.min(tries - 1), first, max, total: run.left() };
+        let mut first = None;
         let result = retry::run(policy, async |attempt| {
             run.attempt(phase_of(job.settings.kind), used + attempt, Some(tries));
-            let attempt = Attempt { job, spec: &spec, tried: &tried, number: used + attempt };
-            self.attempt(attempt, image, adopted.take()).await
+            let adopted = adopted.take();
+            let by = adopted.as_ref().map_or(run.id.as_str(), |container| container.run.as_str());
+            let sessions = &application(by, &job.settings.name);
+            let attempt = Attempt { job, spec: &spec, tried: &tried, number: used + attempt, sessions };
+            let result = self.attempt(attempt, adopted).await;
+            if let Err(Verdict::Again(fault)) = &result {
+                first.get_or_insert_with(|| fault.clone());
+            }
+            result
         });
-        match result.await {
-            Ok((moved, attempts)) => Ok(Done::Now { moved, attempts: used + attempts }),
-            Err(GaveUp { error, attempts }) => Err(error.after(used + attempts)),
-        }
-    }
-
-    /// A container that a crash left behind. Whatever it does, it is let finish;
-    /// only the result of an equal job counts as this one's.
-    async fn adoptable(&self, spec: &str) -> Result<Option<Container>, Fault> {
-        let (run, engine) = (self.containers.run, self.containers.engine);
-        let mut adopted = None;
-        for found in engine.containers(Role::Migrate).await? {
-            let Some(container) = self.begun(found).await? else { continue };
-            let running = container.state == State::Running;
-            if container.spec == spec && (running || adopted.is_none()) {
-                adopted = Some(container);
-                continue;
+        let result = result.await;
+        match result {
+            Ok(((printed, revisions), attempts)) => {
+                Ok(Done::Now { printed, revisions, attempts: used + attempts })
             }
-            if running {
-                tracing::info!(container = %container.name, "waiting for the job of an earlier run to end");
-                let end = timeout(run.left(), engine.wait(&container.id)).await;
-                end.map_err(|_| Fault::new(Code::MigrationTimeout, "a job of an earlier run does not end"))??;
-            }
-            if container.spec == spec || !self.wanted.contains(&container.spec) {
-                self.containers.remove(&container.id).await;
-            }
+            Err(GaveUp { error, attempts }) => Err(with_first(error, first.as_ref()).after(used + attempts)),
         }
-        Ok(adopted)
-    }
-
-    /// The container, unless it was never started: such a one is removed.
-    async fn begun(&self, container: Container) -> Result<Option<Container>, Fault> {
-        if container.state != State::Created {
-            return Ok(Some(container));
-        }
-        let engine = self.containers.engine;
-        // The engine may still be about to start it, as the agent before us has asked.
-        if engine.remove_unless_running(&container.id).await? {
-            return Ok(None);
-        }
-        Ok(engine.inspect(&container.id).await?)
-    }
-
-    async fn attempt(
-        &mut self,
-        attempt: Attempt<'_>,
-        image: &ImageReady,
-        adopted: Option<Container>,
-    ) -> Result<Option<Moved>, Verdict<Fault>> {
-        // Until its end is written down, a reload waits; between two tries it need not.
-        let _held = self.containers.run.hold();
-        let Attempt { job, spec, tried, number } = attempt;
-        let id = match adopted {
-            Some(container) => container.id,
-            None => self.containers.start(job, image, spec, number).await?,
-        };
-        let result = match timeout(job.settings.timeout, self.containers.follow(&id, job)).await {
-            Ok(Ok(ended)) => outcome(&job.settings, ended),
-            // It may still run, and there is never a second one: the next run adopts it.
-            Ok(Err(error)) => return Err(Verdict::Final(error.into())),
-            Err(_) => Err(Verdict::Final(self.containers.stop_slow(&id, job).await)),
-        };
-        // The result is stored before its evidence goes: a crash between repeats nothing.
-        self.store.update(|state| match &result {
-            Ok(_) => {
-                state.done.insert(job.settings.name.clone(), spec.to_owned());
-                state.tries.remove(tried);
-            }
-            Err(Verdict::Final(fault) | Verdict::Again(fault) | Verdict::After(fault, _)) => {
-                let message = fault.message.clone();
-                state.tries.insert(tried.to_owned(), Spent { count: number, code: fault.code, message });
-            }
-        });
-        if let Err(Verdict::Again(fault)) = &result {
-            let job = &job.settings.name;
-            tracing::warn!(%job, attempt = number, fault = %fault.code, "the job failed");
-        }
-        self.containers.remove(&id).await;
-        result
     }
 }
 
-/// The phase that a one-shot container runs in.
-pub(super) const fn phase_of(kind: JobKind) -> PhaseName {
-    match kind {
-        JobKind::Job => PhaseName::Jobs,
-        JobKind::Migration => PhaseName::Migrate,
+/// The last try's fault; what the first one said, before it left its traces, is often the cause.
+fn with_first(last: Fault, first: Option<&Fault>) -> Fault {
+    match first {
+        Some(first) if first.message != last.message => {
+            let message = format!("{}; then {}", first.message, last.message);
+            let tail = if first.tail.is_empty() { last.tail } else { first.tail.clone() };
+            Fault { message, tail, ..last }
+        }
+        _ => last,
     }
 }

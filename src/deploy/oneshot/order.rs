@@ -1,13 +1,15 @@
 //! The jobs in order, then the migration; one that runs is never cut by a reload.
 
-use super::super::image::{ImageReady, Images};
+use super::super::database::{self, DatabaseReachable};
+use super::super::image::ImageReady;
 use super::super::plan::{Desired, Job};
 use super::super::run_context::{RunContext, Stop};
 use super::container::Containers;
-use super::job::{Done, Jobs, phase_of};
-use super::result::Moved;
+use super::job::Done;
+use super::jobs::{Jobs, Todo};
+use super::needed::Serves;
+use super::result::{Moved, moved};
 use crate::docker::Engine;
-use crate::probe::database::DatabaseReachable;
 use crate::state::Store;
 use crate::status::{Migration, PhaseName, PhaseState, Reporter};
 
@@ -25,7 +27,7 @@ impl Migrated {
     }
 }
 
-/// Runs what is not recorded as done; the database, where there is one, answers.
+/// Runs what is not recorded as done.
 ///
 /// # Errors
 /// The pull's fault of a job's own image, or the fault of the job that failed.
@@ -35,46 +37,67 @@ pub async fn run_all(
     desired: &Desired,
     store: &mut Store,
     image: &ImageReady,
-    _database: Option<&DatabaseReachable>,
+    database: Option<&DatabaseReachable>,
+    serves: Serves,
 ) -> Result<Migrated, Stop> {
-    let images = images(run, engine, desired, store, image).await?;
-    let all = desired.jobs.iter().chain(&desired.migrate).zip(&images);
-    // What has none yet gets its fault when its turn comes.
-    let specs = all.filter_map(|(job, image)| desired.job_spec(job, image.id(), store).ok());
-    let wanted = specs.collect();
+    let key = database::key(desired, database);
     let containers = Containers { run, engine, desired, logs: store.folder().to_owned() };
-    let mut jobs = Jobs { containers, store, wanted };
+    let mut jobs = Jobs::new(containers, store, key, image);
+    jobs.take_over().await;
+    // Decided, and their images fetched, before anything is touched.
+    let mut todo = Vec::new();
+    for job in &desired.jobs {
+        todo.push(jobs.todo(job));
+    }
+    let migration = match &desired.migrate {
+        None => None,
+        Some(job) => match jobs.todo_migration(job, database, serves) {
+            Ok(todo) => Some((job, todo)),
+            Err(fault) => return run.phase(PhaseName::Migrate, async { Err(fault) }).await,
+        },
+    };
+    jobs.fetch(desired.jobs.iter().zip(&todo).chain(migration.as_ref().map(|(job, todo)| (*job, todo))))
+        .await?;
+
     let mut kept = true;
-    for (job, image) in desired.jobs.iter().zip(&images) {
-        let work = jobs.run(job, image);
+    for (job, todo) in desired.jobs.iter().zip(&todo) {
+        let work = jobs.run(job, *todo);
         kept &= run.phase(PhaseName::Jobs, work).await? == Done::Before;
     }
     if kept {
         let state = if desired.jobs.is_empty() { PhaseState::Skipped } else { PhaseState::Kept };
         run.skip(PhaseName::Jobs, state);
     }
-    let (Some(job), Some(image)) = (&desired.migrate, images.last()) else {
-        run.skip(PhaseName::Migrate, PhaseState::Skipped);
-        return Ok(Migrated { moved: None });
-    };
-    migrate(run, &mut jobs, job, image).await
+    match migration {
+        Some((job, todo)) => migrate(run, &mut jobs, job, todo, database).await,
+        None => {
+            run.skip(PhaseName::Migrate, PhaseState::Skipped);
+            Ok(Migrated { moved: None })
+        }
+    }
 }
 
 async fn migrate(
     run: &RunContext,
     jobs: &mut Jobs<'_>,
     job: &Job,
-    image: &ImageReady,
+    todo: Todo,
+    database: Option<&DatabaseReachable>,
 ) -> Result<Migrated, Stop> {
     let report = |state, moved, attempts| report(&run.reporter, state, moved, attempts);
     report(PhaseState::Running, None, 0);
-    match run.phase(PhaseName::Migrate, jobs.run(job, image)).await {
-        Ok(Done::Before) => {
+    let work = async {
+        let before = jobs.ask_before(todo, database).await?;
+        jobs.run(job, todo).await.map(|done| (before, done))
+    };
+    match run.phase(PhaseName::Migrate, work).await {
+        Ok((_, Done::Before)) => {
             report(PhaseState::Kept, None, 0);
             run.skip(PhaseName::Migrate, PhaseState::Kept);
             Ok(Migrated { moved: None })
         }
-        Ok(Done::Now { moved, attempts }) => {
+        Ok((before, Done::Now { printed, revisions, attempts })) => {
+            let moved = moved(&before, &revisions, printed);
             report(PhaseState::Done, moved.as_ref(), attempts);
             Ok(Migrated { moved })
         }
@@ -87,29 +110,6 @@ async fn migrate(
             Err(stop)
         }
     }
-}
-
-/// The image of each job and of the migration: its own, else the application's.
-async fn images(
-    run: &RunContext,
-    engine: &Engine,
-    desired: &Desired,
-    store: &Store,
-    image: &ImageReady,
-) -> Result<Vec<ImageReady>, Stop> {
-    let mut images = Vec::new();
-    for job in desired.jobs.iter().chain(&desired.migrate) {
-        let own = match &job.image {
-            Some(own) => {
-                let phase = phase_of(job.settings.kind);
-                let images = Images { run, phase, engine, desired, store };
-                run.phase(phase, images.pull(own)).await?
-            }
-            None => image.clone(),
-        };
-        images.push(own);
-    }
-    Ok(images)
 }
 
 fn report(reporter: &Reporter, state: PhaseState, moved: Option<&Moved>, attempts: u32) {

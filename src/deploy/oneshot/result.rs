@@ -1,8 +1,9 @@
 //! What the end of a one-shot container means: done, worth another try, or final.
 
-use super::super::faults::{SIGKILLED, output_patterns};
+use super::super::faults::{SIGKILLED, output_patterns, sql_errors};
 use crate::config::{Job, JobKind};
 use crate::docker::ExitStatus;
+use crate::postgres::Revisions;
 use crate::redact::output::Tail;
 use crate::retry::Verdict;
 use crate::state::Spent;
@@ -15,6 +16,17 @@ pub struct Moved {
     pub from: Option<String>,
     /// The newest.
     pub to: String,
+}
+
+/// Where the migration has moved the database: by what the database says, else by what alembic printed.
+pub(super) fn moved(before: &Revisions, after: &Revisions, printed: Option<Moved>) -> Option<Moved> {
+    let text = |revisions: &[String]| revisions.join(", ");
+    match (before, after) {
+        (Revisions::Unknown(_), _) | (_, Revisions::Unknown(_) | Revisions::None) => printed,
+        (before, after) if before == after => None,
+        (Revisions::None, Revisions::At(to)) => Some(Moved { from: None, to: text(to) }),
+        (Revisions::At(from), Revisions::At(to)) => Some(Moved { from: Some(text(from)), to: text(to) }),
+    }
 }
 
 /// One try's end.
@@ -63,7 +75,7 @@ pub(super) fn outcome(job: &Job, ended: Ended) -> Result<Option<Moved>, Verdict<
         _ => format!("{name} ended with exit code {code_of_exit}: {line}"),
     };
     let fault = Fault::new(code, message).with_tail(text);
-    if meaning.is_some_and(output_patterns::is_final) {
+    if meaning.is_some_and(output_patterns::is_final) || sql_errors::is_hopeless(&fault.tail) {
         Err(Verdict::Final(fault))
     } else {
         Err(Verdict::Again(fault))

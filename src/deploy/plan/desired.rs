@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
-use crate::config::{self, Config, DatabaseUrl, ImageReference, Stage};
+use crate::config::{self, Config, DatabaseUrl, ImageReference, JobKind, Stage};
 use crate::docker::pull::Credentials;
 use crate::files;
 use crate::state::{Store, Watched};
@@ -23,6 +23,8 @@ pub type Logins = HashMap<String, Result<Credentials, Fault>>;
 pub struct Desired {
     /// The configuration, for all that needs no value from elsewhere.
     pub config: Config,
+    /// `deployment.id`, or what stands for it: names the agent's sessions in the database's lists.
+    pub deployment: String,
     /// The image, by tag or digest.
     pub image: ImageReference,
     /// Logins of the registries.
@@ -94,15 +96,34 @@ impl Desired {
         }
     }
 
-    /// HMAC of what makes a job's result: image, database, command and the
-    /// content of its files. A new password is no new migration.
+    /// HMAC of what makes a job's result: image, database, command and the content of its files. A new
+    /// password is no new migration. A job's own image counts by its name, so that it need not be asked
+    /// for again once it is done; that of a migration only as long as the application's is the same.
     ///
     /// # Errors
     /// A file of the job that cannot be read, with its path.
     pub fn job_spec(
         &self,
         job: &Job,
-        image_id: &str,
+        app_image_id: &str,
+        store: &Store,
+    ) -> Result<String, (PathBuf, std::io::Error)> {
+        let image = match (&job.image, job.settings.kind) {
+            (None, _) => app_image_id.to_owned(),
+            (Some(own), JobKind::Job) => own.to_string(),
+            (Some(own), JobKind::Migration) => format!("{own} beside {app_image_id}"),
+        };
+        self.job_spec_of(job, &image, store)
+    }
+
+    /// The same as earlier agents had it, from the id of the image whose ever it is.
+    ///
+    /// # Errors
+    /// A file of the job that cannot be read, with its path.
+    pub fn job_spec_of(
+        &self,
+        job: &Job,
+        image: &str,
         store: &Store,
     ) -> Result<String, (PathBuf, std::io::Error)> {
         let job = &job.settings;
@@ -114,7 +135,7 @@ impl Desired {
         let database = self.database.as_ref().map(|url| (url.endpoints_text(), url.name()));
         let spec = json!({
             "name": job.name,
-            "image": image_id,
+            "image": image,
             "database": database,
             "entrypoint": job.entrypoint,
             "command": job.command,

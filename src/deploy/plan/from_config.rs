@@ -59,8 +59,11 @@ impl Resolver<'_> {
         for image in images.chain([image.clone()]) {
             self.ecr_login(&image, &mut logins).await;
         }
+        // Only a name: where it cannot be had, the status says so.
+        let deployment = config.deployment_id.as_ref().and_then(|id| self.environment.expand(id).ok());
         Some(Desired {
             config: config.clone(),
+            deployment: deployment.unwrap_or_else(|| "unnamed".to_owned()),
             image,
             logins,
             source: source.map_or(Some(None), |source| source.map(Some))?,

@@ -60,6 +60,8 @@ fn body(scope: &Scope, request: ContainerRequest, network: String) -> ContainerC
     let mut labels = scope.labels(request.role.name(), &request.run);
     labels.insert(SPEC.to_owned(), request.spec);
     labels.insert(SECRETS.to_owned(), request.secret_names.join(","));
+    // What a server session of Python's drivers ends with; SIGTERM would be ignored by a first process.
+    let stop_signal = (request.role == Role::Migrate).then(|| "SIGINT".to_owned());
     let port = request.publish.map(|(_, port)| format!("{port}/tcp"));
     let bindings = request.publish.zip(port.clone()).map(|((publish, _), port)| {
         let binding =
@@ -72,6 +74,7 @@ fn body(scope: &Scope, request: ContainerRequest, network: String) -> ContainerC
         cmd: request.command,
         env: Some(request.env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
         labels: Some(labels),
+        stop_signal,
         exposed_ports: port.map(|port| vec![port]),
         host_config: Some(HostConfig {
             binds: Some(

@@ -19,7 +19,7 @@ impl Engine {
         bounded("start the container", self.docker.start_container(id, None)).await
     }
 
-    /// Stops a container: SIGTERM, then SIGKILL after `grace`. One that has ended is left alone.
+    /// Stops a container: its stop signal, then SIGKILL after `grace`. One that has ended is left alone.
     ///
     /// # Errors
     /// Whatever the engine says.
