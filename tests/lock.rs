@@ -243,6 +243,21 @@ fn sessions_of_others_with_the_same_role_are_not_ended() {
 }
 
 #[test]
+fn sessions_under_another_name_are_named_and_left() {
+    let world = World::new();
+    world.sql("CREATE TABLE items (id int)");
+    let _reader = world.locks("items");
+    // Not even the signal ends this one.
+    let deaf = "import psycopg, signal; signal.signal(signal.SIGINT, signal.SIG_IGN); \
+                c = psycopg.connect(os.environ['DATABASE_URL'], autocommit=True, application_name='its own')";
+    let ran = world.run_once(&blocked(&world, deaf));
+    let message = ran.failed_with("migration_timeout")["message"].as_str().unwrap();
+    assert!(message.contains("may be its own: pid") && message.contains("ALTER TABLE items"), "{message}");
+    let queued = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'its own'";
+    assert_eq!(world.sql(queued), "1");
+}
+
+#[test]
 fn what_is_stopped_gets_the_signal_that_its_driver_heeds() {
     let world = World::new();
     world.sql("CREATE TABLE marks (mark int)");

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_postgres::{Client, Connection, SimpleQueryMessage, SimpleQueryRow};
 
@@ -13,17 +13,14 @@ use super::error::Error;
 /// Limit of one question, all of them about catalogs or a table of a few rows.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// What a server gets to take leave of a session.
+const LEAVE: Duration = Duration::from_secs(1);
+
 /// A connection that is logged in; it ends with the value.
 #[derive(Debug)]
 pub struct Session {
     client: Client,
-    connection: JoinHandle<()>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
+    _alive: oneshot::Sender<()>,
 }
 
 /// Which database this is.
@@ -43,13 +40,20 @@ impl Session {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = tokio::spawn(async move {
-            if let Err(error) = connection.await {
+        let (alive, ended) = oneshot::channel();
+        tokio::spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let result = tokio::select! {
+                result = &mut connection => Some(result),
+                // It says goodbye by itself once nobody asks any more.
+                _ = ended => timeout(LEAVE, connection).await.ok(),
+            };
+            if let Some(Err(error)) = result {
                 // Whoever asks next gets it as well.
                 tracing::debug!(%error, "a connection to the database ended");
             }
         });
-        Self { client, connection }
+        Self { client, _alive: alive }
     }
 
     /// Which database this is.

@@ -29,9 +29,12 @@ impl Topic {
 pub struct Notes(Vec<(Option<Topic>, String)>);
 
 impl Notes {
-    /// Adds one that stays until the next run.
+    /// Adds one that stays until the next run, once.
     pub(super) fn add(&mut self, text: String) {
-        self.0.push((None, text));
+        let note = (None, text);
+        if !self.0.contains(&note) {
+            self.0.push(note);
+        }
     }
 
     /// Says the newest of a topic.

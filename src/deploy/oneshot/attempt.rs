@@ -1,6 +1,6 @@
 //! One try of a job or of the migration.
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::database;
 use super::super::plan::Job;
@@ -15,7 +15,7 @@ use crate::retry::Verdict;
 use crate::state::{Spent, Step};
 use crate::status::{Class, Fault};
 
-/// How often a job may end for want of the database before that counts as a try of its own.
+/// How often in a run a job may end for want of the database before that counts as a try.
 const DATABASE_TROUBLES: u32 = 5;
 
 /// One try of one job.
@@ -40,11 +40,12 @@ impl Jobs<'_> {
     ) -> Result<(Option<Moved>, Revisions), Verdict<Fault>> {
         let (run, desired) = (self.containers.run, self.containers.desired);
         let mut result = self.attempt_locked(&attempt, adopted).await;
-        for _ in 0..DATABASE_TROUBLES {
-            let Some(url) = &desired.database else { break };
-            if !matches!(&result, Err(Verdict::Again(fault)) if is_away(fault)) {
-                break;
-            }
+        while let (Some(url), Err(Verdict::Again(fault))) = (&desired.database, &result)
+            && is_away(fault)
+            && self.forgiven < DATABASE_TROUBLES
+        {
+            self.forgiven += 1;
+            sleep(run.timings.job_wait.0).await;
             let phase = phase_of(attempt.job.settings.kind);
             database::wait(run, desired, url, phase).await.map_err(Verdict::Final)?;
             result = self.attempt_locked(&attempt, None).await;

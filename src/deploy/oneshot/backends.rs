@@ -87,12 +87,29 @@ fn names(backends: &[Backend]) -> Option<String> {
     let name = |backend: &Backend| {
         let Backend { pid, application, role, age, query } = backend;
         let who = if application.is_empty() { role } else { application };
-        format!(
-            "pid {pid} ({who}, {} s): {}",
-            age.as_secs(),
-            query.split_whitespace().collect::<Vec<_>>().join(" ")
-        )
+        format!("pid {pid} ({who}, {} s): {}", age.as_secs(), without_literals(query))
     };
     let names: Vec<String> = backends.iter().take(NAMED).map(name).collect();
     (!names.is_empty()).then(|| names.join("; "))
+}
+
+/// A statement on one line, without the texts in it: they are others' data.
+fn without_literals(query: &str) -> String {
+    let parts: Vec<&str> =
+        query.split('\'').enumerate().map(|(at, part)| if at % 2 == 1 { "…" } else { part }).collect();
+    parts.join("'").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_literals;
+
+    #[test]
+    fn a_statement_is_shown_without_the_data_in_it() {
+        let cut = without_literals(
+            "UPDATE users\n  SET token = 'tok_live_42', n = 1 WHERE name = 'O''Brien' AND note = 'cut of",
+        );
+        assert_eq!(cut, "UPDATE users SET token = '…', n = 1 WHERE name = '…''…' AND note = '…");
+        assert_eq!(without_literals("LOCK TABLE items"), "LOCK TABLE items");
+    }
 }

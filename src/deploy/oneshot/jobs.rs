@@ -23,6 +23,8 @@ pub(super) struct Jobs<'a> {
     pub(super) images: HashMap<String, ImageReady>,
     /// Specs of all jobs and of the migration: what a crash left of one of them is for that one to handle.
     pub(super) wanted: Vec<String>,
+    /// How often the database was the cause of a failure that counted as no try.
+    pub(super) forgiven: u32,
 }
 
 /// What is to be done about a job.
@@ -42,7 +44,8 @@ impl<'a> Jobs<'a> {
         image: &'a ImageReady,
     ) -> Self {
         let desired = containers.desired;
-        let mut jobs = Self { containers, store, key, image, images: HashMap::new(), wanted: Vec::new() };
+        let mut jobs =
+            Self { containers, store, key, image, images: HashMap::new(), wanted: Vec::new(), forgiven: 0 };
         // What has no spec gets its fault when its turn comes.
         jobs.wanted =
             desired.jobs.iter().chain(&desired.migrate).filter_map(|job| jobs.spec(job).ok()).collect();
