@@ -185,6 +185,23 @@ mod tests {
             ("FATAL:  database \"apo\" does not exist", Code::DatabaseMissing),
             ("FATAL:  role \"apo\" does not exist", Code::DatabaseAuth),
             ("FATAL:  the database system is starting up", Code::DatabaseNotReady),
+            (
+                "FATAL:  no pg_hba.conf entry for host \"10.0.0.9\", user \"app\", database \"app\", no encryption",
+                Code::DatabaseTls,
+            ),
+            (
+                "FATAL:  no pg_hba.conf entry for host \"10.0.0.9\", user \"app\", SSL encryption",
+                Code::DatabaseAuth,
+            ),
+            ("failed: server does not support SSL, but SSL was required", Code::DatabaseTls),
+            ("root certificate file \"/root/.postgresql/root.crt\" does not exist", Code::DatabaseTls),
+            ("ConnectionError: PostgreSQL server at \"db:5432\" rejected SSL upgrade", Code::DatabaseTls),
+            (
+                "psycopg.errors.ReadOnlySqlTransaction: cannot execute CREATE TABLE in a read-only transaction",
+                Code::DatabaseReadOnly,
+            ),
+            ("psycopg.ProgrammingError: invalid connection option \"sslmod\"", Code::DatabaseUrlInvalid),
+            ("FATAL:  no such database: apo", Code::DatabaseMissing),
         ] {
             assert_eq!(code_in(output), Some(code), "{output}");
         }
