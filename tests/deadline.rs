@@ -29,6 +29,8 @@ fn fails_by_its_deadline(world: &World, agent: &mut Running<'_>) -> Value {
     let status = agent.wait_for_end_of_run(2);
     let run = &status["run"];
     assert_eq!(run["outcome"], "failed", "{status}");
+    // It was never given the time that its health may take, so it is not known to be bad.
+    assert_eq!(status["fault"]["code"], "deadline_exceeded", "{status}");
     // Beyond it the successor is stopped, and a probe that has begun is let end.
     let Timings { unproven_grace, probe, .. } = Timings::default();
     let most = (DEADLINE + unproven_grace + probe).as_secs();

@@ -16,7 +16,7 @@ use crate::docker::Engine;
 use crate::probe::Prober;
 use crate::redact::Redactor;
 use crate::retry;
-use crate::status::{Code, Fault, HealthStage, PhaseName};
+use crate::status::{Class, Code, Fault, HealthStage, PhaseName};
 
 /// Proves the stages in order, unless the application ends first.
 ///
@@ -42,7 +42,12 @@ pub async fn healthy(
         tokio::select! {
             proved = proof => match proved {
                 Ok(stages) => Ok(stages),
-                Err(fault) => Err(explained(engine, id, &run.redactor, fault).await),
+                Err(fault) => {
+                    let fault = explained(engine, id, &run.redactor, fault).await;
+                    // With all of its time it might have come up: that is no proof against it.
+                    let was_cut = limit < config.deadlines.health && fault.code.class() == Class::App;
+                    Err(if was_cut { Fault { code: Code::DeadlineExceeded, ..fault } } else { fault })
+                }
             },
             fault = ended => Err(fault),
         }
