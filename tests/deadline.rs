@@ -29,8 +29,7 @@ fn fails_by_its_deadline(world: &World, agent: &mut Running<'_>) -> Value {
     let status = agent.wait_for_end_of_run(2);
     let run = &status["run"];
     assert_eq!(run["outcome"], "failed", "{status}");
-    // It was never given the time that its health may take, so it is not known to be bad.
-    assert_eq!(status["fault"]["code"], "deadline_exceeded", "{status}");
+    assert_eq!(status["fault"]["code"], "health_timeout", "{status}");
     // Beyond it the successor is stopped, and a probe that has begun is let end.
     let Timings { unproven_grace, probe, .. } = Timings::default();
     let most = (DEADLINE + unproven_grace + probe).as_secs();
@@ -60,4 +59,18 @@ fn an_old_application_that_is_never_healthy_again_does_not_keep_its_run_from_end
     let world = World::new();
     let mut agent = world.serve(&slow_again(&world, "exec sleep 600"));
     fails_by_its_deadline(&world, &mut agent);
+}
+
+#[test]
+fn an_application_that_was_left_no_time_is_not_known_to_be_bad() {
+    let world = World::new();
+    let (never, off) = ("  command: [sleep, \"600\"]\n", "database: off\nmigrate: off\ndeadline: 12s\n");
+    let mut agent = world.serve(&world.light("good", "", off));
+    let slow = "jobs: [{ name: slow, command: [sleep, \"9\"], timeout: 12s }]\n";
+    agent.reload(&world.light("good", never, &format!("{off}{slow}")));
+    assert_eq!(agent.wait_for_end_of_run(2)["fault"]["code"], "deadline_exceeded");
+    agent.stop();
+    let mut agent = world.start(&world.light("good", never, &format!("{off}{slow}")));
+    let status = agent.wait_for_end_of_run(3);
+    assert!(!status["fault"]["message"].as_str().unwrap().contains("not tried again unasked"), "{status}");
 }

@@ -152,6 +152,8 @@ fn an_agent_that_is_killed_while_it_migrates_takes_the_lock_again() {
 fn an_index_that_is_built_concurrently_does_not_wait_for_the_lock() {
     let world = World::new();
     world.sql("CREATE TABLE items (id int)");
+    let name = &world.database.name;
+    world.sql(&format!("ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'"));
     let index = "import os, psycopg; c = psycopg.connect(os.environ['DATABASE_URL'], autocommit=True); \
                  c.execute('CREATE INDEX CONCURRENTLY by_id ON items (id)')";
     let migrate = format!("migrate: {{ command: [python, -c, {index:?}], timeout: 20s }}\n");

@@ -16,14 +16,14 @@ pub struct DatabaseReachable {
     identity: Option<Identity>,
     /// What alembic has written down in it.
     revisions: Revisions,
-    /// The role or the database is not there yet, which a job may still make.
-    is_to_be_made: bool,
+    /// Why it lets nobody in, where a job may still mend that.
+    refused: Option<Fault>,
 }
 
 impl DatabaseReachable {
-    fn unasked(is_to_be_made: bool) -> Self {
+    fn unasked(refused: Option<Fault>) -> Self {
         let revisions = Revisions::Unknown("the database was not asked".to_owned());
-        Self { identity: None, revisions, is_to_be_made }
+        Self { identity: None, revisions, refused }
     }
 
     /// What alembic has written down in it.
@@ -44,10 +44,16 @@ impl DatabaseReachable {
         self.identity.as_ref().is_some_and(|identity| identity.takes_no_writes)
     }
 
-    /// Whether a job may still make what keeps the application's role out.
+    /// Why it lets nobody in, where a job may still mend that.
     #[must_use]
-    pub fn is_to_be_made(&self) -> bool {
-        self.is_to_be_made
+    pub fn refused(&self) -> Option<&Fault> {
+        self.refused.as_ref()
+    }
+
+    /// Whether the server has no such database.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.refused.as_ref().is_some_and(|fault| fault.code == Code::DatabaseMissing)
     }
 }
 
@@ -81,25 +87,25 @@ pub async fn wait(
     let on_try = |attempt| run.attempt(phase, attempt, None);
     let note = |text: String| run.reporter.update(|report| report.note(text));
     match database::wait(url, policy, run.timings.connect, on_try).await {
-        Ok(Login::Foreign) => Ok(DatabaseReachable::unasked(false)),
+        Ok(Login::Foreign) => Ok(DatabaseReachable::unasked(None)),
         Ok(Login::NotAsked(why)) => {
             note(format!("the database was not asked what state it is in: {why}"));
-            Ok(DatabaseReachable::unasked(false))
+            Ok(DatabaseReachable::unasked(None))
         }
         Ok(Login::HostRefused(fault)) => {
             note(format!(
                 "the database refuses this host, and perhaps not its containers: {}",
                 fault.message
             ));
-            Ok(DatabaseReachable::unasked(false))
+            Ok(DatabaseReachable::unasked(None))
         }
         Ok(Login::In(session, identity)) => {
             let revisions = read(&session, desired).await;
-            Ok(DatabaseReachable { identity: Some(identity), revisions, is_to_be_made: false })
+            Ok(DatabaseReachable { identity: Some(identity), revisions, refused: None })
         }
         Err(fault) if phase == PhaseName::Database && may_be_made(desired, &fault) => {
-            tracing::info!(fault = %fault.code.name(), message = %fault.message, "left to the jobs");
-            Ok(DatabaseReachable::unasked(true))
+            tracing::info!(fault = %fault.code.name(), "what keeps the role out is left to the jobs");
+            Ok(DatabaseReachable::unasked(Some(fault)))
         }
         Err(fault) => Err(fault),
     }
@@ -107,6 +113,12 @@ pub async fn wait(
 
 fn may_be_made(desired: &Desired, fault: &Fault) -> bool {
     !desired.jobs.is_empty() && matches!(fault.code, Code::DatabaseAuth | Code::DatabaseMissing)
+}
+
+/// Whether the database does not let the role in at the moment, which may pass.
+pub async fn is_away(run: &RunContext, desired: &Desired) -> bool {
+    let Some(url) = &desired.database else { return false };
+    database::ask(url, run.timings.connect).await.is_err_and(|fault| fault.code.retryable())
 }
 
 /// Reads the revisions again.

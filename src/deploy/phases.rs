@@ -41,13 +41,15 @@ async fn phases(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<
     let (image, database) = tokio::try_join!(image, database)?;
 
     let spec = desired.app_spec(image.id(), store);
+    let serves = oneshot::Serves(running.as_ref().is_some_and(|running| running.spec == spec));
     if let Some(bad) = &store.state().known_bad
-        && (run.order, running.is_some(), &bad.spec) == (Order::None, true, &spec)
+        && (run.order, &bad.spec) == (Order::None, &spec)
+        && running.is_some()
+        && !serves.0
     {
         return Err(Stop::Fault(bad.phase, bad.fault()).into());
     }
 
-    let serves = oneshot::Serves(running.is_some_and(|running| running.spec == spec));
     let database = database.as_ref();
     let migrated = oneshot::run_all(run, &engine, &desired, store, &image, database, serves).await?;
     let after = |stop| Failed {
@@ -59,5 +61,5 @@ async fn phases(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<
     let started = app::start(run, &engine, &desired, (store, availability), &image, &spec, &migrated).await;
     let started = started.map_err(after)?;
     let stages = app::healthy(run, &engine, &desired, &started).await.map_err(after)?;
-    Ok(Ready { engine, desired, image, started, stages })
+    Ok(Ready { engine, desired, image, started, stages, spec })
 }

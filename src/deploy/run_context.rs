@@ -13,9 +13,9 @@ use crate::status::{Code, Fault, PhaseName, PhaseState, Reporter, RunId};
 /// How a run came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Nobody asked: the agent started, or a run that failed is followed by another.
+    /// Nobody asked: the agent started, or such a run is followed by another.
     None,
-    /// Somebody asked for this one run.
+    /// Somebody asked for it, or for the run that it follows.
     Once,
     /// Somebody asked the running agent, which gives what failed fresh tries.
     Reload,
@@ -108,8 +108,14 @@ impl RunContext {
     /// Time left for proving a new application: the rest of the run is the way back's.
     #[must_use]
     pub fn left_to_prove(&self) -> Duration {
+        self.most_to_prove().saturating_sub(self.began.elapsed())
+    }
+
+    /// What proving a new application may take where nothing before it takes any time.
+    #[must_use]
+    pub fn most_to_prove(&self) -> Duration {
         let whole = self.deadline.saturating_duration_since(self.began);
-        self.left().saturating_sub(self.timings.way_back.min(whole / 10))
+        whole.saturating_sub(self.timings.way_back.min(whole / 10))
     }
 
     /// Runs one phase.

@@ -27,7 +27,7 @@ pub const APPLICATION_MAX: usize = 63;
 
 const COLUMNS: &str = "b.pid, coalesce(b.application_name, ''), coalesce(b.usename, ''), \
      greatest(0, extract(epoch FROM now() - coalesce(b.xact_start, b.backend_start)))::bigint, \
-     coalesce(left(b.query, 200), '')";
+     CASE b.query WHEN '<insufficient privilege>' THEN '' ELSE coalesce(b.query, '') END";
 
 impl Session {
     /// Sessions that this one's database keeps others of `application` waiting for.

@@ -55,6 +55,10 @@ impl From<tokio_postgres::Error> for Error {
         if let Some(refusal) = error.as_db_error() {
             return refused(refusal);
         }
+        // The application's own TLS may take what this one does not: old versions, old certificates.
+        if error.to_string().starts_with("error performing TLS handshake") {
+            return Self::NotAsked(format!("TLS: {}", innermost(&error)));
+        }
         let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
         if error.is_closed() || io.is_some() {
             return Self::Dropped(format!("the connection broke off: {}", innermost(&error)));

@@ -34,7 +34,10 @@ impl Session {
     /// The server does not answer.
     pub async fn lock(self) -> Result<Lock, Error> {
         let (high, low) = (NUMBER >> 32, NUMBER & 0xffff_ffff);
-        let take = format!("BEGIN; {NO_LIMITS}; SELECT pg_try_advisory_xact_lock({NUMBER})");
+        // At a higher level it would keep its snapshot, which an index that is built concurrently waits for.
+        let take = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; {NO_LIMITS}; SELECT pg_try_advisory_xact_lock({NUMBER})"
+        );
         let rows = self.ask(&take).await?;
         if text_of(&rows)? == "t" {
             return Ok(Lock::Held(self));

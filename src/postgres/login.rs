@@ -42,7 +42,7 @@ pub async fn log_in(
     };
     let session = match (url.tls_mode(), server.has_tls) {
         (TlsMode::Other(name), _) => {
-            let why = format!("sslmode={name} needs certificates, which are the application's");
+            let why = format!("its TLS mode {name} needs certificates, which are the application's");
             return Err(Error::NotAsked(why));
         }
         (TlsMode::Required(name), false) => return Err(Error::TlsNotOffered(name.to_owned())),

@@ -3,8 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Steps kept of one database, the newest.
-const STEPS: usize = 50;
+/// Steps kept of one database that left revisions, the newest: migrations.
+const MIGRATIONS: usize = 50;
+
+/// Steps kept of one database in all: a finished job that is forgotten runs again.
+const STEPS: usize = 1000;
 
 /// Databases kept, those used last.
 const DATABASES: usize = 8;
@@ -64,11 +67,34 @@ impl Databases {
         history.key.oid = key.oid.or(history.key.oid);
         history.steps.retain(|other| (&other.spec, other.done) != (&step.spec, step.done));
         history.steps.push(step);
+        let migrations = history.steps.iter().filter(|step| step.revisions.is_some()).count();
+        let mut surplus = migrations.saturating_sub(MIGRATIONS);
+        history.steps.retain(|step| {
+            let goes = surplus > 0 && step.revisions.is_some();
+            surplus -= usize::from(goes);
+            !goes
+        });
         let surplus = history.steps.len().saturating_sub(STEPS);
         history.steps.drain(..surplus);
         self.0.push(history);
         let surplus = self.0.len().saturating_sub(DATABASES);
         self.0.drain(..surplus);
+    }
+
+    /// Writes down where a step that said nothing of it has left the database.
+    pub fn learn(&mut self, key: &DatabaseKey, spec: &str, revisions: &[String]) {
+        let Some(index) = self.find(key) else { return };
+        let unknown = |step: &&mut Step| step.done && step.spec == spec && step.revisions.is_none();
+        if let Some(step) = self.0[index].steps.iter_mut().find(unknown) {
+            step.revisions = Some(revisions.to_vec());
+        }
+    }
+
+    /// Forgets a database that is gone, whatever its number was.
+    pub fn forget(&mut self, key: &DatabaseKey) {
+        self.0.retain(|History { key: other, .. }| {
+            (&other.endpoint, &other.name) != (&key.endpoint, &key.name)
+        });
     }
 
     /// Whether nothing is recorded of any.
@@ -119,6 +145,23 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_is_gone_takes_its_records_with_it() {
+        let mut databases = Databases::default();
+        databases.add(&key(1), step("a"));
+        databases.forget(&key(None));
+        assert!(databases.is_empty());
+    }
+
+    #[test]
+    fn a_step_that_left_nothing_to_be_read_learns_it_once() {
+        let mut databases = Databases::default();
+        databases.add(&key(1), step("a"));
+        databases.learn(&key(1), "a", &["1".to_owned()]);
+        databases.learn(&key(1), "a", &["2".to_owned()]);
+        assert_eq!(databases.steps(&key(1))[0].revisions, Some(vec!["1".to_owned()]));
+    }
+
+    #[test]
     fn what_was_recorded_before_it_could_be_asked_is_its_own_afterwards() {
         let mut databases = Databases::default();
         databases.add(&key(None), step("a"));
@@ -127,13 +170,21 @@ mod tests {
         assert_eq!(specs(&databases, &key(8)), [""; 0]);
     }
 
+    fn migration(spec: &str) -> Step {
+        Step { revisions: Some(vec![spec.to_owned()]), ..step(spec) }
+    }
+
     #[test]
-    fn records_are_bounded_and_a_repeated_step_is_the_newest() {
+    fn records_are_bounded_and_a_finished_job_outlives_many_migrations() {
         let mut databases = Databases::default();
-        (0..100).for_each(|n| databases.add(&key(1), step(&n.to_string())));
-        databases.add(&key(1), step("95"));
+        databases.add(&key(1), step("job"));
+        (0..100).for_each(|n| databases.add(&key(1), migration(&n.to_string())));
+        databases.add(&key(1), migration("95"));
         let kept = specs(&databases, &key(1));
-        assert_eq!((kept.len(), kept.last().map(String::as_str)), (STEPS, Some("95")));
+        assert_eq!((kept.len(), kept.first().map(String::as_str)), (MIGRATIONS + 1, Some("job")));
+        assert_eq!(kept.last().map(String::as_str), Some("95"));
+        (0..2 * STEPS).for_each(|n| databases.add(&key(1), step(&format!("job {n}"))));
+        assert_eq!(specs(&databases, &key(1)).len(), STEPS);
         (2..100).for_each(|oid| databases.add(&key(oid), step("a")));
         assert_eq!(databases.0.len(), DATABASES);
     }

@@ -147,7 +147,7 @@ faults! {
     DatabaseDns "database_dns" Database true "Correct the host name; check the VPC's DNS settings."
     DatabaseRefused "database_refused" Database true "Start the database; check its port and listen_addresses."
     DatabaseTimeout "database_timeout" Database true "Allow this instance's security group on the database's port; check the route."
-    DatabaseAuth "database_auth" Database false "Correct user and password; check pg_hba.conf for this instance's address."
+    DatabaseAuth "database_auth" Database false "Correct user, password and `sslmode`; check pg_hba.conf for this instance's address."
     DatabaseMissing "database_missing" Database false "Create the database, or correct its name in `database`."
     DatabaseTooManyConnections "database_too_many_connections" Database true "Close idle connections or raise max_connections."
     DatabaseNotReady "database_not_ready" Database true "Wait until the server takes connections; its own log says what it is at."

@@ -62,7 +62,11 @@ pub async fn drive(
         }
         match next {
             Next::Deploy(newer) => (wanted, order, retries) = (*newer, Order::Reload, Retries::default()),
-            Next::Again => (wanted.id, order) = (next_run_id(&agent.store), Order::None),
+            // It inherits that somebody asked, and no fresh tries.
+            Next::Again => {
+                wanted.id = next_run_id(&agent.store);
+                order = if order == Order::None { Order::None } else { Order::Once };
+            }
             Next::Watch | Next::Stop => {
                 // The application, where there is one, goes on; from here on nobody looks.
                 agent.availability.set(ServiceState::Unwatched, None, |report| report.next_try(None));

@@ -103,7 +103,7 @@ fn refusals() -> Vec<Case> {
             on(scene, &Postgres::with_rules("host all all all reject\n"), "postgres", "")
         })
         .says("pg_hba.conf rejects"),
-        fails(SEAM, "it wants TLS and has none", ("database", "database_tls"), |scene| {
+        fails(SEAM, "it wants TLS and has none", AUTH, |scene| {
             on(scene, &Postgres::with_rules("hostssl all all all trust\n"), "postgres", "")
         })
         .says("no pg_hba.conf entry"),

@@ -16,7 +16,7 @@ use crate::docker::Engine;
 use crate::probe::Prober;
 use crate::redact::Redactor;
 use crate::retry;
-use crate::status::{Class, Code, Fault, HealthStage, PhaseName};
+use crate::status::{Code, Fault, HealthStage, PhaseName};
 
 /// Proves the stages in order, unless the application ends first.
 ///
@@ -45,7 +45,8 @@ pub async fn healthy(
                 Err(fault) => {
                     let fault = explained(engine, id, &run.redactor, fault).await;
                     // With all of its time it might have come up: that is no proof against it.
-                    let was_cut = limit < config.deadlines.health && fault.code.class() == Class::App;
+                    let due = config.deadlines.health.min(run.most_to_prove());
+                    let was_cut = fault.code == Code::HealthTimeout && limit < due / 2;
                     Err(if was_cut { Fault { code: Code::DeadlineExceeded, ..fault } } else { fault })
                 }
             },

@@ -19,9 +19,6 @@ const PATTERNS: &[(&str, Code)] = &[
     // PostgreSQL 15, through psycopg, asyncpg or psql
     ("password authentication failed", Code::DatabaseAuth),
     ("pg_hba.conf rejects connection", Code::DatabaseAuth),
-    // The server's rules say of the refused connection that it had no TLS.
-    (", no encryption", Code::DatabaseTls),
-    (", SSL off", Code::DatabaseTls),
     ("server does not support SSL", Code::DatabaseTls),
     ("rejected SSL upgrade", Code::DatabaseTls),
     ("root certificate file", Code::DatabaseTls),

@@ -28,6 +28,8 @@ pub(super) struct Ready {
     pub(super) image: ImageReady,
     pub(super) started: Started,
     pub(super) stages: Vec<Stage>,
+    /// HMAC of the application's container.
+    pub(super) spec: String,
 }
 
 /// Why the run ends early, and what it had migrated by then.
@@ -84,7 +86,11 @@ async fn succeed(agent: &mut Agent, loaded: &Loaded, run: &RunContext, ready: Re
         serving: serving.clone(),
         watched: ready.desired.watched(&ready.stages),
     };
-    agent.store.update(|state| state.last_good = Some(good));
+    agent.store.update(|state| {
+        state.last_good = Some(good);
+        // What is proven is not bad, whatever it was before.
+        state.known_bad = state.known_bad.take().filter(|bad| bad.spec != ready.spec);
+    });
     let undone = settle(&ready.engine, &agent.store, &ready.started).await;
     let known = known(agent, loaded, Some(ready.started.id()));
     let Ending { outcome, service, .. } = decide(Reason::Proven, Found::Running, known);
@@ -109,8 +115,9 @@ async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Fail
         Stop::Cut(_) => Reason::Interrupted,
     };
     let Restored { ending, old, trouble } = restore::restore(agent, loaded, run, reason).await;
+    let is_another = |spec: &str| old.as_ref().is_some_and(|old| old.spec != spec);
     if let (Some(spec), Stop::Fault(phase, fault)) = (spec, &stop)
-        && ending.serves != Serves::Nothing
+        && is_another(&spec)
         && is_its_own_fault(fault)
     {
         let Fault { code, message, tail, .. } = fault.clone();
@@ -181,6 +188,8 @@ fn was_not_answered(phase: PhaseName, fault: &Fault, built: bool) -> bool {
         (PhaseName::Image, _) => {
             !matches!(code, Code::ArchMismatch | Code::SourceUnsafe | Code::SourceTooLarge)
         }
+        // What serves may be the one that holds all connections of its role.
+        (PhaseName::Database, _) => code == Code::DatabaseTooManyConnections,
         _ => false,
     }
 }

@@ -8,10 +8,13 @@ use super::super::plan::Desired;
 use super::super::run_context::RunContext;
 use crate::postgres::{APPLICATION_MAX, Backend, Session};
 use crate::probe::{Login, database};
-use crate::status::Topic;
+use crate::status::{Code, Topic};
 
 /// Blockers that are named.
 const NAMED: usize = 3;
+
+/// Characters shown of a statement.
+const STATEMENT: usize = 120;
 
 /// What a container's session began after may be late by.
 const SLACK: Duration = Duration::from_secs(5);
@@ -23,16 +26,19 @@ pub(super) fn application(run: &str, job: &str) -> String {
     name
 }
 
-/// Reports whom the sessions of `application` wait for, for ever.
-pub(super) async fn watch(
-    run: &RunContext,
-    desired: &Desired,
-    application: &str,
-) -> std::convert::Infallible {
+/// Reports whom the sessions of `application` wait for, until the database has no connection left to ask.
+pub(super) async fn watch(run: &RunContext, desired: &Desired, application: &str) {
+    let Some(url) = &desired.database else { return std::future::pending().await };
     let mut shown = false;
     loop {
         sleep(run.timings.look_at_locks).await;
-        let Some(session) = session(run, desired).await else { continue };
+        let session = match database::ask(url, run.timings.connect).await {
+            Ok(Login::In(session, _)) => session,
+            Err(fault) if matches!(fault.code, Code::DatabaseTooManyConnections | Code::DatabaseTimeout) => {
+                return;
+            }
+            Ok(_) | Err(_) => continue,
+        };
         let blockers = session.blockers(application).await.unwrap_or_default();
         match names(&blockers) {
             Some(names) => {
@@ -93,11 +99,15 @@ fn names(backends: &[Backend]) -> Option<String> {
     (!names.is_empty()).then(|| names.join("; "))
 }
 
-/// A statement on one line, without the texts in it: they are others' data.
+/// A statement on one line, without the texts in it: they are others' data. What follows a quote of
+/// another kind is left out, since where it ends is the server's to say.
 fn without_literals(query: &str) -> String {
-    let parts: Vec<&str> =
-        query.split('\'').enumerate().map(|(at, part)| if at % 2 == 1 { "…" } else { part }).collect();
-    parts.join("'").split_whitespace().collect::<Vec<_>>().join(" ")
+    let end = query.find(['$', '\\', '"']).or_else(|| query.find("--")).or_else(|| query.find("/*"));
+    let (known, rest) = query.split_at(end.unwrap_or(query.len()));
+    let parts = known.split('\'').enumerate().map(|(at, part)| if at % 2 == 1 { "…" } else { part });
+    let shown = parts.collect::<Vec<_>>().join("'") + if rest.is_empty() { "" } else { "…" };
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    words.join(" ").chars().take(STATEMENT).collect()
 }
 
 #[cfg(test)]
@@ -106,10 +116,16 @@ mod tests {
 
     #[test]
     fn a_statement_is_shown_without_the_data_in_it() {
-        let cut = without_literals(
-            "UPDATE users\n  SET token = 'tok_live_42', n = 1 WHERE name = 'O''Brien' AND note = 'cut of",
-        );
-        assert_eq!(cut, "UPDATE users SET token = '…', n = 1 WHERE name = '…''…' AND note = '…");
-        assert_eq!(without_literals("LOCK TABLE items"), "LOCK TABLE items");
+        for (statement, shown) in [
+            ("LOCK TABLE items", "LOCK TABLE items"),
+            ("UPDATE users\n  SET token = 'tok_live_42', n = 1", "UPDATE users SET token = '…', n = 1"),
+            ("SELECT 'O''Brien', 'cut of", "SELECT '…''…', '…"),
+            ("ALTER ROLE x PASSWORD $$secret$$", "ALTER ROLE x PASSWORD …"),
+            ("ALTER ROLE x PASSWORD $q$it's$q$", "ALTER ROLE x PASSWORD …"),
+            ("SELECT E'it\\'s', 'secret'", "SELECT E'……"),
+            ("SELECT 1 -- it's a secret", "SELECT 1 …"),
+        ] {
+            assert_eq!(without_literals(statement), shown, "{statement}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::plan::Job;
 use super::super::run_context::Order;
-use super::attempt::Attempt;
+use super::attempt::{Attempt, may_pass};
 use super::backends::application;
 use super::jobs::{Jobs, Todo, phase_of};
 use super::result::{Moved, used_up};
@@ -44,7 +44,7 @@ impl Jobs<'_> {
         }
         let tried = desired.tries_spec(&spec, self.store);
         let fresh = matches!(run.order, Order::Reload | Order::Migrate);
-        let spent = self.store.state().tries.get(&tried).filter(|_| !fresh);
+        let spent = self.store.state().tries.get(&tried).filter(|spent| !fresh && !may_pass(spent.code));
         let used = spent.map_or(0, |spent| spent.count);
         let tries = desired.config.tries.migrate;
         if let Some(spent) = spent

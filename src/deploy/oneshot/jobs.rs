@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::super::database::{self, DatabaseReachable};
 use super::super::image::{ImageReady, Images};
 use super::super::plan::Job;
 use super::container::Containers;
 use crate::config::{JobKind, service_hint};
+use crate::postgres::Revisions;
 use crate::state::{DatabaseKey, Step, Store};
 use crate::status::{Code, Fault, PhaseName};
 
@@ -15,8 +17,10 @@ pub(super) struct Jobs<'a> {
     pub(super) containers: Containers<'a>,
     /// Records of what is done.
     pub(super) store: &'a mut Store,
-    /// Whose records.
-    pub(super) key: DatabaseKey,
+    /// The database, as it was last asked.
+    pub(super) database: Option<DatabaseReachable>,
+    /// Its revisions before the migration.
+    pub(super) before: Revisions,
     /// The application's image.
     pub(super) image: &'a ImageReady,
     /// Own images by the names of their jobs, as far as they were needed.
@@ -25,6 +29,8 @@ pub(super) struct Jobs<'a> {
     pub(super) wanted: Vec<String>,
     /// How often the database was the cause of a failure that counted as no try.
     pub(super) forgiven: u32,
+    /// The last try failed while the database was away.
+    pub(super) database_went: bool,
 }
 
 /// What is to be done about a job.
@@ -40,12 +46,23 @@ impl<'a> Jobs<'a> {
     pub(super) fn new(
         containers: Containers<'a>,
         store: &'a mut Store,
-        key: DatabaseKey,
         image: &'a ImageReady,
+        database: Option<&DatabaseReachable>,
     ) -> Self {
         let desired = containers.desired;
-        let mut jobs =
-            Self { containers, store, key, image, images: HashMap::new(), wanted: Vec::new(), forgiven: 0 };
+        let before = database.map_or(Revisions::None, |database| database.revisions().clone());
+        let database = database.cloned();
+        let mut jobs = Self {
+            containers,
+            store,
+            database,
+            before,
+            image,
+            images: HashMap::new(),
+            wanted: Vec::new(),
+            forgiven: 0,
+            database_went: false,
+        };
         // What has no spec gets its fault when its turn comes.
         jobs.wanted =
             desired.jobs.iter().chain(&desired.migrate).filter_map(|job| jobs.spec(job).ok()).collect();
@@ -64,9 +81,14 @@ impl<'a> Jobs<'a> {
         })
     }
 
+    /// Under which key the database's records are kept.
+    pub(super) fn key(&self) -> DatabaseKey {
+        database::key(self.containers.desired, self.database.as_ref())
+    }
+
     /// What is recorded of the database, oldest first.
     pub(super) fn steps(&self) -> &[Step] {
-        self.store.state().databases.steps(&self.key)
+        self.store.state().databases.steps(&self.key())
     }
 
     /// The image of a job: its own, else the application's.

@@ -1,6 +1,8 @@
 //! One migration at a time on a database, whatever host runs it. Best effort: what cannot be locked is
 //! migrated all the same, with a note.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep};
 
 use super::super::plan::Desired;
@@ -14,6 +16,9 @@ use crate::status::{Code, Fault, Topic};
 /// Part of the time left that a wait for the lock may take: what comes after it needs the rest.
 const SHARE: f32 = 0.9;
 
+/// How long a server that answers nobody is asked for the lock.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How the lock of a database stands.
 #[derive(Debug)]
 pub(super) enum Locked {
@@ -24,20 +29,23 @@ pub(super) enum Locked {
 }
 
 impl Locked {
-    /// Waits until this host holds the lock of the database that is to be migrated.
+    /// Waits until this host holds the lock of the database that is to be migrated, and tells whether
+    /// somebody else held it before.
     ///
     /// # Errors
     /// Somebody else holds it for longer than the run has time.
-    pub(super) async fn wait(run: &RunContext, desired: &Desired) -> Result<Self, Fault> {
-        let Some(url) = locked_by_configuration(desired) else { return Ok(Self::Not) };
+    pub(super) async fn wait(run: &RunContext, desired: &Desired) -> Result<(Self, bool), Fault> {
+        let Some(url) = locked_by_configuration(desired) else { return Ok((Self::Not, false)) };
         let (begun, limit) = (Instant::now(), run.left().mul_f32(SHARE));
+        let (mut waited, mut answered) = (false, Instant::now());
         loop {
             match take(run, desired, url).await {
                 Ok(Lock::Held(session)) => {
                     run.reporter.update(|report| report.forget(Topic::Waiting));
-                    return Ok(Self::leaving_room(session, run, url).await);
+                    return Ok((Self::leaving_room(session, run, url).await, waited));
                 }
                 Ok(Lock::Taken(holder)) => {
+                    (waited, answered) = (true, Instant::now());
                     let message = format!("the migration of {holder} is under way on this database");
                     if begun.elapsed() >= limit {
                         run.reporter.update(|report| report.forget(Topic::Waiting));
@@ -45,7 +53,9 @@ impl Locked {
                     }
                     run.reporter.update(|report| report.note_on(Topic::Waiting, message.clone()));
                 }
-                Err(why) => return Ok(Self::without(run, &why)),
+                // Somebody else may hold it while the server answers nobody.
+                Err(Untaken { may_pass: true, .. }) if answered.elapsed() < PATIENCE => {}
+                Err(Untaken { why, .. }) => return Ok((Self::without(run, &why), waited)),
             }
             sleep(retry::interval(begun.elapsed(), run.timings.lock_wait)).await;
         }
@@ -65,13 +75,25 @@ impl Locked {
         if let Self::By(session) = self {
             loop {
                 sleep(run.timings.lock_kept).await;
-                if let Err(error) = session.keep().await {
-                    note(run, format!("the migration's lock was lost while it ran: {error}"));
-                    break;
+                match session.keep().await {
+                    // It may be slow, and holds the lock as long as it lives.
+                    Ok(()) | Err(Error::Silent(_)) => {}
+                    Err(error) => {
+                        note(run, &format!("the migration's lock was lost while it ran: {error}"));
+                        break;
+                    }
                 }
             }
         }
         std::future::pending().await
+    }
+
+    /// The database has no connection left, which the migration may need.
+    pub(super) fn yielded(self, run: &RunContext) -> Self {
+        match self {
+            Self::By(_) => Self::without(run, "the database has no connection left"),
+            Self::Not => Self::Not,
+        }
     }
 
     /// A pool, or a role, of one connection leaves none for the migration.
@@ -84,7 +106,8 @@ impl Locked {
     }
 
     fn without(run: &RunContext, why: &str) -> Self {
-        note(run, format!("migrated without a lock: {why}"));
+        run.reporter.update(|report| report.forget(Topic::Waiting));
+        note(run, &format!("migrated without a lock: {why}"));
         Self::Not
     }
 }
@@ -94,17 +117,26 @@ fn locked_by_configuration(desired: &Desired) -> Option<&DatabaseUrl> {
     desired.database.as_ref().filter(|url| desired.config.migration_rules.lock && url.is_postgres())
 }
 
-async fn take(run: &RunContext, desired: &Desired, url: &DatabaseUrl) -> Result<Lock, String> {
+/// Why the lock could not be asked for.
+struct Untaken {
+    why: String,
+    may_pass: bool,
+}
+
+async fn take(run: &RunContext, desired: &Desired, url: &DatabaseUrl) -> Result<Lock, Untaken> {
+    let never = |why: String| Untaken { why, may_pass: false };
     let application = format!("preview-agent:{}", desired.deployment);
     match database::ask_as(url, run.timings.connect, &application).await {
-        Ok(Login::In(session, _)) => session.lock().await.map_err(|error: Error| error.to_string()),
-        Ok(Login::NotAsked(why)) => Err(why),
-        Ok(Login::HostRefused(fault)) | Err(fault) => Err(fault.message),
-        Ok(Login::Foreign) => Err("the database is not PostgreSQL".to_owned()),
+        Ok(Login::In(session, _)) => session.lock().await.map_err(|error| never(error.to_string())),
+        Ok(Login::NotAsked(why)) => Err(never(why)),
+        Ok(Login::HostRefused(fault)) => Err(never(fault.message)),
+        Ok(Login::Foreign) => Err(never("the database is not PostgreSQL".to_owned())),
+        Err(fault) => Err(Untaken { may_pass: fault.code.retryable(), why: fault.message }),
     }
 }
 
-fn note(run: &RunContext, text: String) {
+fn note(run: &RunContext, text: &str) {
+    let text = run.redactor.apply(text).into_owned();
     tracing::warn!("{text}");
     run.reporter.update(|report| report.note(text));
 }

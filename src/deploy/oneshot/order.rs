@@ -1,6 +1,6 @@
 //! The jobs in order, then the migration; one that runs is never cut by a reload.
 
-use super::super::database::{self, DatabaseReachable};
+use super::super::database::DatabaseReachable;
 use super::super::image::ImageReady;
 use super::super::plan::{Desired, Job};
 use super::super::run_context::{RunContext, Stop};
@@ -40,24 +40,22 @@ pub async fn run_all(
     database: Option<&DatabaseReachable>,
     serves: Serves,
 ) -> Result<Migrated, Stop> {
-    let key = database::key(desired, database);
     let containers = Containers { run, engine, desired, logs: store.folder().to_owned() };
-    let mut jobs = Jobs::new(containers, store, key, image);
+    let mut jobs = Jobs::new(containers, store, image, database);
+    jobs.forget_what_is_gone();
     jobs.take_over().await;
     // Decided, and their images fetched, before anything is touched.
-    let mut todo = Vec::new();
-    for job in &desired.jobs {
-        todo.push(jobs.todo(job));
+    let todo: Vec<Todo> = desired.jobs.iter().map(|job| jobs.todo(job)).collect();
+    let any_runs = todo.contains(&Todo::Run);
+    if let Some(refused) = database.and_then(DatabaseReachable::refused)
+        && !any_runs
+    {
+        let refused = refused.clone();
+        return run.phase(PhaseName::Database, async { Err(refused) }).await;
     }
-    let migration = match &desired.migrate {
-        None => None,
-        Some(job) => match jobs.todo_migration(job, database, serves) {
-            Ok(todo) => Some((job, todo)),
-            Err(fault) => return run.phase(PhaseName::Migrate, async { Err(fault) }).await,
-        },
-    };
-    jobs.fetch(desired.jobs.iter().zip(&todo).chain(migration.as_ref().map(|(job, todo)| (*job, todo))))
-        .await?;
+    let mut migration = decide(run, &mut jobs, serves).await?;
+    let all = desired.jobs.iter().zip(&todo);
+    jobs.fetch(all.chain(desired.migrate.iter().zip(&migration))).await?;
 
     let mut kept = true;
     for (job, todo) in desired.jobs.iter().zip(&todo) {
@@ -68,36 +66,39 @@ pub async fn run_all(
         let state = if desired.jobs.is_empty() { PhaseState::Skipped } else { PhaseState::Kept };
         run.skip(PhaseName::Jobs, state);
     }
-    match migration {
-        Some((job, todo)) => migrate(run, &mut jobs, job, todo, database).await,
-        None => {
+    if any_runs {
+        run.phase(PhaseName::Jobs, jobs.ask_again()).await?;
+        migration = decide(run, &mut jobs, serves).await?;
+    }
+    match (&desired.migrate, migration) {
+        (Some(job), Some(todo)) => migrate(run, &mut jobs, job, todo).await,
+        _ => {
             run.skip(PhaseName::Migrate, PhaseState::Skipped);
             Ok(Migrated { moved: None })
         }
     }
 }
 
-async fn migrate(
-    run: &RunContext,
-    jobs: &mut Jobs<'_>,
-    job: &Job,
-    todo: Todo,
-    database: Option<&DatabaseReachable>,
-) -> Result<Migrated, Stop> {
+/// What is to be done about the migration, if there is one.
+async fn decide(run: &RunContext, jobs: &mut Jobs<'_>, serves: Serves) -> Result<Option<Todo>, Stop> {
+    let Some(job) = &jobs.containers.desired.migrate else { return Ok(None) };
+    match jobs.todo_migration(job, serves) {
+        Ok(todo) => Ok(Some(todo)),
+        Err(fault) => run.phase(PhaseName::Migrate, async { Err(fault) }).await,
+    }
+}
+
+async fn migrate(run: &RunContext, jobs: &mut Jobs<'_>, job: &Job, todo: Todo) -> Result<Migrated, Stop> {
     let report = |state, moved, attempts| report(&run.reporter, state, moved, attempts);
     report(PhaseState::Running, None, 0);
-    let work = async {
-        let before = jobs.ask_before(todo, database).await?;
-        jobs.run(job, todo).await.map(|done| (before, done))
-    };
-    match run.phase(PhaseName::Migrate, work).await {
-        Ok((_, Done::Before)) => {
+    match run.phase(PhaseName::Migrate, jobs.run(job, todo)).await {
+        Ok(Done::Before) => {
             report(PhaseState::Kept, None, 0);
             run.skip(PhaseName::Migrate, PhaseState::Kept);
             Ok(Migrated { moved: None })
         }
-        Ok((before, Done::Now { printed, revisions, attempts })) => {
-            let moved = moved(&before, &revisions, printed);
+        Ok(Done::Now { printed, revisions, attempts }) => {
+            let moved = moved(&jobs.before, &revisions, printed);
             report(PhaseState::Done, moved.as_ref(), attempts);
             Ok(Migrated { moved })
         }

@@ -25,23 +25,19 @@ impl Jobs<'_> {
     /// What is to be done about the migration, and why where a reader should know.
     ///
     /// # Errors
-    /// The image is older than the schema, and is not to start then; the database takes no writes.
-    pub(super) fn todo_migration(
-        &self,
-        job: &Job,
-        database: Option<&DatabaseReachable>,
-        serves: Serves,
-    ) -> Result<Todo, Fault> {
+    /// The image is older than the schema, and is not to start then.
+    pub(super) fn todo_migration(&mut self, job: &Job, serves: Serves) -> Result<Todo, Fault> {
         let (run, rules) = (self.containers.run, &self.containers.desired.config.migration_rules);
+        let Ok(spec) = self.spec(job) else { return Ok(Todo::Run) };
+        if run.order == Order::Migrate {
+            return Ok(Todo::Run);
+        }
         let unknown = Revisions::Unknown(String::new());
-        let revisions = database.map_or(&unknown, DatabaseReachable::revisions);
-        let needed = match self.spec(job) {
-            Ok(spec) if run.order != Order::Migrate => needed(&spec, self.steps(), revisions, serves),
-            _ => Needed::Run,
-        };
+        let revisions = self.database.as_ref().map_or(&unknown, DatabaseReachable::revisions).clone();
         let note = |text: String| run.reporter.update(|report| report.note(text));
-        match needed {
-            Needed::Done => {}
+        match needed(&spec, self.steps(), &revisions, serves) {
+            Needed::Run => return Ok(Todo::Run),
+            Needed::Done => self.learn(&spec, &revisions),
             Needed::Ahead { revisions, run: by } => {
                 let ahead = format!("schema ahead: {} (run {by})", revisions.join(", "));
                 if rules.ahead == Ahead::Refuse {
@@ -54,19 +50,25 @@ impl Jobs<'_> {
                 note(format!("foreign: the database is at {now}, where no run of this agent has brought it"));
             }
             Needed::Unchecked(why) => {
-                if database.is_some_and(DatabaseReachable::is_known) {
+                if self.database.as_ref().is_some_and(DatabaseReachable::is_known) {
                     note(format!(
                         "the revision in the database could not be read, the record decides: {why}"
                     ));
                 }
             }
-            Needed::Run if database.is_some_and(DatabaseReachable::takes_no_writes) => {
-                let words = "the server takes no writes, and the migration is to write";
-                return Err(Fault::new(Code::DatabaseReadOnly, words));
-            }
-            Needed::Run => return Ok(Todo::Run),
         }
         Ok(Todo::Keep)
+    }
+
+    /// A migration that could not say where it left the database, or that an earlier agent recorded, has
+    /// left it here.
+    fn learn(&mut self, spec: &str, revisions: &Revisions) {
+        let Revisions::At(now) = revisions else { return };
+        let knows = |step: &Step| step.spec != spec || step.revisions.is_some();
+        if !self.steps().iter().all(knows) {
+            let key = self.key();
+            self.store.update(|state| state.databases.learn(&key, spec, now));
+        }
     }
 
     /// Pulls the own images of what is to run.
@@ -86,23 +88,25 @@ impl Jobs<'_> {
         Ok(())
     }
 
-    /// The revisions before the migration. What the jobs had to make first is there by now.
+    /// Asks the database again, after jobs that may have made or changed it.
     ///
     /// # Errors
-    /// The database still lets nobody in.
-    pub(super) async fn ask_before(
-        &self,
-        todo: Todo,
-        database: Option<&DatabaseReachable>,
-    ) -> Result<Revisions, Fault> {
-        let Some(database) = database else { return Ok(Revisions::None) };
-        let Containers { run, desired, .. } = &self.containers;
-        match &desired.database {
-            Some(url) if todo == Todo::Run && database.is_to_be_made() => {
-                let now = database::wait(run, desired, url, PhaseName::Migrate).await?;
-                Ok(now.revisions().clone())
-            }
-            _ => Ok(database.revisions().clone()),
+    /// It still lets nobody in.
+    pub(super) async fn ask_again(&mut self) -> Result<(), Fault> {
+        let Containers { run, desired, .. } = self.containers;
+        if let Some(url) = &desired.database {
+            let now = database::wait(run, desired, url, PhaseName::Jobs).await?;
+            self.before = now.revisions().clone();
+            self.database = Some(now);
+        }
+        Ok(())
+    }
+
+    /// A database that is gone took with it what had been done there.
+    pub(super) fn forget_what_is_gone(&mut self) {
+        if self.database.as_ref().is_some_and(DatabaseReachable::is_missing) {
+            let key = self.key();
+            self.store.update(|state| state.databases.forget(&key));
         }
     }
 
@@ -113,23 +117,24 @@ impl Jobs<'_> {
             return;
         }
         let desired = self.containers.desired;
+        let step = |spec| Step { spec, run: 0, done: true, revisions: None };
         let mut steps = Vec::new();
         for job in desired.jobs.iter().chain(&desired.migrate) {
-            let image = match &job.image {
-                None => Some(self.image.id().to_owned()),
-                Some(own) => {
-                    self.containers.engine.local_image(&own.to_string()).await.ok().flatten().map(|i| i.id)
-                }
+            let Some(recorded) = self.store.state().done.get(&job.settings.name).cloned() else { continue };
+            // In the application's image it was named as it is now, whichever image that was.
+            let Some(own) = &job.image else {
+                steps.push(step(recorded));
+                continue;
             };
-            let Some(image) = image else { continue };
-            let recorded = self.store.state().done.get(&job.settings.name);
-            if let (Ok(before), Ok(spec)) = (desired.job_spec_of(job, &image, self.store), self.spec(job))
-                && recorded == Some(&before)
+            let local = self.containers.engine.local_image(&own.to_string()).await;
+            let Ok(Some(local)) = local else { continue };
+            if let (Ok(before), Ok(spec)) = (desired.job_spec_of(job, &local.id, self.store), self.spec(job))
+                && recorded == before
             {
-                steps.push(Step { spec, run: 0, done: true, revisions: None });
+                steps.push(step(spec));
             }
         }
-        let key = self.key.clone();
+        let key = self.key();
         self.store.update(|state| {
             state.done.clear();
             steps.into_iter().for_each(|step| state.databases.add(&key, step));
