@@ -41,8 +41,7 @@ fn refused(config: &str, line: &str) {
 fn untouched(world: &World) {
     assert!(world.in_docker().is_empty(), "{:?}", world.in_docker());
     let state: Value = serde_json::from_slice(&fs::read(world.path("state/state.json")).unwrap()).unwrap();
-    let nothing_else =
-        serde_json::json!({"sequence": state["sequence"], "last_good": null, "tries": {}});
+    let nothing_else = serde_json::json!({"sequence": state["sequence"], "last_good": null, "tries": {}});
     assert_eq!(state, nothing_else);
     let mut files: Vec<_> =
         fs::read_dir(world.path("state")).unwrap().map(|entry| entry.unwrap().file_name()).collect();

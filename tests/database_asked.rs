@@ -214,14 +214,17 @@ fn a_role_without_a_connection_left_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_takes_no_writes_is_named_before_the_migration_is_tried() {
+fn a_server_that_takes_no_writes_is_named_and_tried_once() {
     let world = World::new();
     let server = Postgres::with_options("-c default_transaction_read_only=on");
-    let ran = world.run_once(&at(&world, server.port, "postgres", "", ""));
+    let writes =
+        "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL']).execute('CREATE TABLE t (i int)')";
+    let migrate = format!("migrate: {{ command: [python, -c, {writes:?}] }}\n");
+    let ran = world.run_once(&at(&world, server.port, "postgres", "", &migrate));
     let fault = ran.failed_with("database_read_only");
-    assert_eq!((&fault["phase"], world.times_run("migrate")), (&"migrate".into(), 0));
+    assert_eq!((&fault["phase"], world.times_run("migrate")), (&"migrate".into(), 1));
     // Where nothing is to be written, it may serve.
-    world.run_once(&at(&world, server.port, "postgres", "", "migrate: off\n")).is_ready();
+    world.run_once(&at(&world, server.port, "postgres", "", "")).is_ready();
     let primary = at(&world, server.port, "postgres", "?target_session_attrs=read-write", SOON);
     refused(&world, &world.run_once(&primary), "database_read_only", "takes no writes");
 }
@@ -239,7 +242,7 @@ fn what_the_jobs_are_to_make_is_no_fault_before_them() {
     );
     let job = |command: &str| format!("jobs: [{{ name: create, command: [python, -c, {command:?}] }}]\n");
     let idle = world.light("good", "", &format!("{database}{}", job("pass")));
-    assert_eq!(world.run_once(&idle).failed_with("database_missing")["phase"], "migrate");
+    assert_eq!(world.run_once(&idle).failed_with("database_missing")["phase"], "jobs");
     let made = world.light("good", "", &format!("{database}{}", job(&create)));
     let ran = world.run_once(&made).ready();
     assert_eq!(world.times_run("migrate"), 1, "{}", ran.status);

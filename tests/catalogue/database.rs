@@ -111,7 +111,7 @@ fn refusals() -> Vec<Case> {
             let postgres = Postgres::with_options("-c default_transaction_read_only=on");
             on(scene, &postgres, "postgres", "")
         })
-        .says("takes no writes"),
+        .says("read-only"),
     ]
 }
 
