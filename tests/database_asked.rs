@@ -246,7 +246,41 @@ fn what_the_jobs_are_to_make_is_no_fault_before_them() {
     let made = world.light("good", "", &format!("{database}{}", job(&create)));
     let ran = world.run_once(&made).ready();
     assert_eq!(world.times_run("migrate"), 1, "{}", ran.status);
-    world.sql(&format!("DROP DATABASE {name}"));
+    assert_eq!(world.run_once(&made).ready().phase("jobs"), "kept");
+    // Gone, it takes with it what was done there; made anew, it has its records again.
+    world.sql(&format!("DROP DATABASE {name} WITH (FORCE)"));
+    let ran = world.run_once(&made).ready();
+    assert_eq!((ran.phase("jobs"), ran.phase("migrate")), ("done", "done"));
+    assert_eq!(world.run_once(&made).ready().phase("jobs"), "kept");
+    world.sql(&format!("DROP DATABASE {name} WITH (FORCE)"));
+}
+
+#[test]
+fn a_finished_job_is_no_excuse_for_a_wrong_password() {
+    let world = World::new();
+    let jobs = "jobs: [{ name: once, command: [\"true\"] }]\n";
+    world.run_once(&world.light("good", "", jobs)).is_ready();
+    let serving = world.running("app");
+    let right = "password: { ssm: /test/database-password }";
+    let wrong = world.database_block().replace(right, "password: not-the-password");
+    let ran = world.run_once(&world.light("good", "", &format!("{wrong}{jobs}")));
+    assert_eq!(ran.failed_with("database_auth")["phase"], "database");
+    assert_eq!(world.running("app"), serving);
+}
+
+#[test]
+fn what_serves_and_holds_all_connections_of_its_role_is_kept() {
+    let world = World::new();
+    let server = Postgres::start();
+    let sql = |query: &str| assert!(server.psql(&[query]).status().unwrap().success());
+    sql("CREATE ROLE app LOGIN");
+    let config = at(&world, server.port, "app", "", SOON);
+    world.run_once(&config).is_ready();
+    let serving = world.running("app");
+    sql("ALTER ROLE app CONNECTION LIMIT 0");
+    let ran = world.run_once(&config).ready();
+    notes(&ran, "database_too_many_connections");
+    assert_eq!(world.running("app"), serving);
 }
 
 #[test]

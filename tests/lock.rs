@@ -231,6 +231,22 @@ fn a_migration_that_waits_for_a_lock_says_whose_and_leaves_no_queue_behind() {
 }
 
 #[test]
+fn a_migration_that_outlives_its_agent_leaves_no_queue_either() {
+    let world = World::new();
+    world.sql("CREATE TABLE items (id int)");
+    let _reader = world.locks("items");
+    let psycopg = "import psycopg; c = psycopg.connect(os.environ['DATABASE_URL'], autocommit=True)";
+    let config = blocked(&world, psycopg);
+    let agent = world.start(&config);
+    let queued = "SELECT count(*) FROM pg_locks WHERE relation = 'items'::regclass AND NOT granted";
+    eventually("a queue", || world.sql(queued) == "1");
+    agent.crash();
+    let mut agent = world.start(&config);
+    assert_eq!(agent.wait_for_end_of_run(2)["fault"]["code"], "migration_timeout");
+    eventually("no queue", || world.sql(queued) == "0");
+}
+
+#[test]
 fn sessions_of_others_with_the_same_role_are_not_ended() {
     let world = World::new();
     world.sql("CREATE TABLE items (id int)");

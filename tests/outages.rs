@@ -7,6 +7,7 @@ mod support;
 use std::net::TcpListener;
 
 use support::agent::has;
+use support::configs::SERVER;
 use support::engine::{docker, inspect};
 use support::github::{COMMIT, GitHub, Tarball};
 use support::peers::peers;
@@ -151,6 +152,46 @@ fn what_is_known_to_fail_costs_what_serves_nothing_until_somebody_asks() {
     agent.signal("HUP");
     assert_eq!(agent.wait_for_end_of_run(4)["fault"]["code"], "app_exited");
     assert_ne!(started(&serving), before, "a reload tries it");
+}
+
+#[test]
+fn what_serves_is_not_known_to_be_bad() {
+    let world = World::new();
+    let command = serde_json::json!(["sh", "-c", "cd /tmp; touch healthy; exec python -c \"$0\"", SERVER]);
+    let rest = "database: off\nmigrate: off\nhealth: [{ http: /healthy }]\ndeadlines: { health: 3s }\n";
+    let config = world.light("good", &format!("  command: {command}\n"), rest);
+    let agent = world.serve(&config);
+    let serving = world.app_container();
+    docker(&["exec", &serving, "rm", "/tmp/healthy"]);
+    agent.stop();
+    let mut agent = world.start(&config);
+    assert_eq!(agent.wait_for_end_of_run(2)["fault"]["code"], "health_status");
+    docker(&["exec", &serving, "touch", "/tmp/healthy"]);
+    agent.stop();
+    let mut agent = world.start(&config);
+    agent.is_ready(3);
+    assert_eq!(world.app_container(), serving);
+}
+
+#[test]
+fn what_is_proven_after_all_is_no_longer_known_to_be_bad() {
+    let world = World::new();
+    world.sql("CREATE TABLE bad (bad int)");
+    let script = "import os, psycopg, sys; c = psycopg.connect(os.environ['DATABASE_URL']); \
+                  sys.exit(c.execute('SELECT count(*) FROM bad').fetchone()[0])";
+    let command =
+        serde_json::json!(["sh", "-c", "python -c \"$1\" && exec python -c \"$0\"", SERVER, script]);
+    let config = world.light("good", &format!("  command: {command}\n"), "migrate: off\n");
+    let mut agent = world.serve(&world.light("good", "", "migrate: off\n"));
+    world.sql("INSERT INTO bad VALUES (1)");
+    agent.reload(&config);
+    assert_eq!(agent.wait_for_end_of_run(2)["fault"]["code"], "app_exited");
+    world.sql("DELETE FROM bad");
+    agent.reload(&config);
+    agent.is_ready(3);
+    agent.stop();
+    let mut agent = world.start(&config);
+    agent.is_ready(4);
 }
 
 #[test]
