@@ -184,7 +184,7 @@ mod tests {
             ("FATAL:  the database system is starting up", Code::DatabaseNotReady),
             (
                 "FATAL:  no pg_hba.conf entry for host \"10.0.0.9\", user \"app\", database \"app\", no encryption",
-                Code::DatabaseTls,
+                Code::DatabaseAuth,
             ),
             (
                 "FATAL:  no pg_hba.conf entry for host \"10.0.0.9\", user \"app\", SSL encryption",
