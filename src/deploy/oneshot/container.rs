@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use secrecy::ExposeSecret as _;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::super::container_output::{LogFile, tail};
 use super::super::faults::output_patterns;
@@ -154,13 +154,13 @@ impl Containers<'_> {
     /// Stops a job that took too long, and its sessions in the server with it. Final: a second try would
     /// queue behind the locks of the first.
     pub(super) async fn stop_slow(&self, id: &str, job: &Job, sessions: &str, age: Duration) -> Fault {
-        let (name, limit) = (&job.settings.name, job.settings.timeout.as_secs());
+        let (name, limit, begun) = (&job.settings.name, job.settings.timeout.as_secs(), Instant::now());
         let tail = tail(self.engine, id, &self.run.redactor).await;
         let blockers = backends::blockers(self.run, self.desired, sessions).await;
         if let Err(error) = self.engine.stop(id, self.run.timings.grace).await {
             tracing::warn!(%error, job = %name, "the job that took too long could not be stopped");
         }
-        let candidates = backends::end(self.run, self.desired, sessions, age).await;
+        let candidates = backends::end(self.run, self.desired, sessions, age + begun.elapsed()).await;
         let mut message = format!("{name} did not end within {limit} s and was stopped");
         if let Some(blockers) = blockers {
             message += &format!("; it waited for a lock that is held by {blockers}");
