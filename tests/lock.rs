@@ -8,8 +8,7 @@ mod support;
 use serde_json::Value;
 use support::agent::has;
 use support::engine::let_go;
-use support::nested::Nested;
-use support::peers::{Peers, peers};
+use support::peers::peers;
 use support::pooler::Pooler;
 use support::wait::eventually;
 use support::world::World;
@@ -51,24 +50,6 @@ fn the_migration_of_another_host_is_waited_for() {
     one.is_ready(1);
     let status = two.is_ready(1);
     assert!(!notes(&status).contains("preview-agent:pr-41"), "{status}");
-}
-
-#[test]
-fn hosts_with_engines_of_their_own_take_turns() {
-    let Peers { registry, postgres_host, postgres_port, .. } = peers();
-    let (first, mut second, mut engine) = (World::new(), World::new(), Nested::start());
-    let database = format!("{postgres_host}:{postgres_port}");
-    let (ssm, imds) = (second.ssm.endpoint(), second.imds.endpoint());
-    let fakes = [ssm, imds].map(|url| url.trim_start_matches("http://").trim_end_matches('/').to_owned());
-    engine.carry(&[&fakes[0], &fakes[1], registry, &database]);
-    second.beside(&engine.host(), &["nsenter", &engine.network(), "--"]);
-    let mut one = first.start(&format!("deployment: {{ id: pr-41 }}\n{}", app(&first, HELD)));
-    let migration = first.running_migration();
-    let mut two = second.start(&on(&second, &first, ""));
-    two.wait_for("a wait for the other", |status| notes(status).contains("preview-agent:pr-41"));
-    let_go(&migration);
-    one.is_ready(1);
-    two.is_ready(1);
 }
 
 #[test]
