@@ -60,7 +60,7 @@ fn a_migration_that_another_host_holds_up_for_too_long_may_pass_by_itself() {
     let ran = second.run_once(&on(
         &second,
         &first,
-        "deadline: 10s\ndeadlines: { database: 5s, health: 5s, pull: 5s }\n",
+        "deadline: 20s\ndeadlines: { database: 10s, health: 10s, pull: 10s }\n",
     ));
     let fault = ran.failed_with("migration_locked");
     assert_eq!((&fault["retryable"], &fault["phase"]), (&true.into(), &"migrate".into()));

@@ -158,7 +158,7 @@ fn what_is_known_to_fail_costs_what_serves_nothing_until_somebody_asks() {
 fn what_serves_is_not_known_to_be_bad() {
     let world = World::new();
     let command = serde_json::json!(["sh", "-c", "cd /tmp; touch healthy; exec python -c \"$0\"", SERVER]);
-    let rest = "database: off\nmigrate: off\nhealth: [{ http: /healthy }]\ndeadlines: { health: 3s }\n";
+    let rest = "database: off\nmigrate: off\nhealth: [{ http: /healthy }]\ndeadlines: { health: 10s }\n";
     let config = world.light("good", &format!("  command: {command}\n"), rest);
     let agent = world.serve(&config);
     let serving = world.app_container();
