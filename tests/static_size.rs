@@ -7,7 +7,7 @@ mod support;
 
 use support::releases::static_agent;
 
-/// Bytes of the static executable: 8,290,968 were measured with the login to PostgreSQL, which was to
+/// Bytes of the static executable: 8,298,864 were measured with the login to PostgreSQL, which was to
 /// cost half a megabyte at most.
 const MOST: u64 = 8_450_000;
 
