@@ -95,6 +95,7 @@ impl Jobs<'_> {
     ) -> Result<(Option<Moved>, Revisions), Verdict<Fault>> {
         // Until its end is written down, a reload waits; between two tries it need not.
         let _held = self.containers.run.hold();
+        self.database_went = false;
         let Attempt { job, spec, tried, number, sessions } = *attempt;
         let (id, age) = match adopted {
             Some(container) => (container.id, LIFETIME),
