@@ -63,10 +63,10 @@ fn app(world: &World, app: &str, more: &str) -> String {
 }
 
 /// The key `database` for this port on the address that containers reach.
-fn database(port: u16) -> String {
+fn database(port: u16, user: &str) -> String {
     let host = &peers().postgres_host;
     format!(
-        "database:\n  host: {host}\n  port: {port}\n  name: postgres\n  user: postgres\n  password: unused\n"
+        "database:\n  host: {host}\n  port: {port}\n  name: postgres\n  user: {user}\n  password: unused\n"
     )
 }
 
@@ -110,7 +110,7 @@ fn a_registry_that_is_away_at_the_first_boot_heals_without_anybodys_hand() {
 fn a_database_that_is_away_at_the_first_boot_heals_without_anybodys_hand() {
     let (world, postgres) = (world(SOON), Postgres::start());
     postgres.stop();
-    let more = database(postgres.port) + "deadlines: { database: 1s }\n";
+    let more = database(postgres.port, "postgres") + "deadlines: { database: 1s }\n";
     let mut agent = world.start(&world.light("good", "", &more));
     wait_for_failure(&mut agent, "database_refused");
     postgres.resume();
@@ -145,7 +145,7 @@ fn the_next_try_is_told_until_it_begins_and_a_reload_does_not_wait_for_it() {
     let world = world([DAY, 0, 0, 0, 0]);
     // It takes connections, and nobody answers them.
     let silent = TcpListener::bind((peers().postgres_host.as_str(), 0)).unwrap();
-    let more = database(silent.local_addr().unwrap().port()) + "deadlines: { database: 1s }\n";
+    let more = database(silent.local_addr().unwrap().port(), "postgres") + "deadlines: { database: 1s }\n";
     let mut agent = world.start(&world.light("good", "", &more));
     for run in [1, 2] {
         let waiting = agent.wait_for("the next try", |status| {
@@ -222,7 +222,9 @@ fn successor(world: &World, before: &[&String]) -> String {
 #[test]
 fn a_successor_that_wants_its_database_gets_one_more_try_when_it_answers_again() {
     let (world, postgres) = (world([0; 5]), Postgres::start());
-    let database = database(postgres.port);
+    let database = database(postgres.port, "app");
+    let ask = |query| assert!(postgres.psql(&[query]).status().unwrap().success());
+    ask("CREATE ROLE app LOGIN");
     let mut agent = world.serve(&world.light("good", "", &database));
     let serving = world.app_container();
     let connects = format!(
@@ -232,6 +234,7 @@ fn a_successor_that_wants_its_database_gets_one_more_try_when_it_answers_again()
     let command = json!(["python", "-c", connects]);
     agent.reload(&world.light("good", &format!("  command: {command}\n"), &database));
     let first = successor(&world, &[&serving]);
+    ask("ALTER ROLE app CONNECTION LIMIT 0");
     postgres.stop();
     let_go(&first);
     let status = agent.wait_for_end_of_run(2);
@@ -244,7 +247,11 @@ fn a_successor_that_wants_its_database_gets_one_more_try_when_it_answers_again()
     assert_eq!((&status["run"]["sequence"], world.get("/").0), (&2.into(), 200), "{status}");
     let notes = status["notes"].to_string();
     assert!(notes.contains("tried once more when the database answers again"), "{status}");
+    // A server that takes connections is not one that lets the application in.
     postgres.resume();
+    let status = later(&mut agent);
+    assert_eq!((&status["run"]["sequence"], world.get("/").0), (&2.into(), 200), "{status}");
+    ask("ALTER ROLE app CONNECTION LIMIT -1");
     let second = successor(&world, &[&serving, &first]);
     postgres.stop();
     let_go(&second);

@@ -56,7 +56,7 @@ async fn phases(agent: &mut Agent, loaded: &Loaded, run: &RunContext) -> Result<
         stop,
         migrated: Some(migrated.clone()),
         spec: Some(spec.clone()),
-        watched: Some(desired.watched(&[])),
+        database: desired.database.clone(),
     };
     let started = app::start(run, &engine, &desired, (store, availability), &image, &spec, &migrated).await;
     let started = started.map_err(after)?;

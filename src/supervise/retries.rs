@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::watch::database;
+use crate::config::DatabaseUrl;
 use crate::deploy::{Again, Timings};
+use crate::probe::database;
 use crate::retry;
-use crate::state::Watched;
 use crate::status::Reporter;
 
 /// What has followed by itself since somebody asked for something.
@@ -26,8 +26,8 @@ pub(super) enum Wait {
     Order,
     /// This time.
     Time(Duration),
-    /// An answer of this database.
-    Database(Watched),
+    /// A login to this database.
+    Database(DatabaseUrl),
 }
 
 impl Retries {
@@ -40,9 +40,9 @@ impl Retries {
                 // What has failed a moment ago has hardly passed.
                 Wait::Time(longest / 2 + retry::jittered(longest / 2))
             }
-            Again::WithDatabase(watched) if !self.with_database => {
+            Again::WithDatabase(url) if !self.with_database => {
                 self.with_database = true;
-                Wait::Database(watched)
+                Wait::Database(url)
             }
             Again::WithDatabase(_) | Again::Never => Wait::Order,
         }
@@ -72,9 +72,9 @@ impl Wait {
         match self {
             Self::Order => std::future::pending().await,
             Self::Time(time) => sleep(*time).await,
-            Self::Database(watched) => loop {
+            Self::Database(url) => loop {
                 sleep(timings.liveness).await;
-                if database(watched, timings.connect).await.is_none() {
+                if database::ask(url, timings.connect).await.is_ok() {
                     break;
                 }
             },

@@ -12,9 +12,9 @@ use super::image::ImageReady;
 use super::oneshot::Migrated;
 use super::plan::Desired;
 use super::run_context::{Cut, RunContext, Stop};
-use crate::config::{Loaded, Stage};
+use crate::config::{DatabaseUrl, Loaded, Stage};
 use crate::docker::Engine;
-use crate::state::{KnownBad, LastGood, Watched};
+use crate::state::{KnownBad, LastGood};
 use crate::status::{Cause, Class, Code, Fault, Outcome, PhaseName, Report, ServiceState, Serving};
 use again::again;
 pub use again::{Again, Ended};
@@ -38,13 +38,13 @@ pub(super) struct Failed {
     pub(super) migrated: Option<Migrated>,
     /// HMAC of the application's container as it was to be, once it was about to start.
     pub(super) spec: Option<String>,
-    /// What the application needs, once it was about to start.
-    pub(super) watched: Option<Watched>,
+    /// The application's database, once the application was about to start.
+    pub(super) database: Option<DatabaseUrl>,
 }
 
 impl From<Stop> for Failed {
     fn from(stop: Stop) -> Self {
-        Self { stop, migrated: None, spec: None, watched: None }
+        Self { stop, migrated: None, spec: None, database: None }
     }
 }
 
@@ -105,7 +105,7 @@ async fn succeed(agent: &mut Agent, loaded: &Loaded, run: &RunContext, ready: Re
 /// The run ended early: the old application serves again if there is one, and
 /// the status says both what failed and what serves.
 async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Failed) -> Ended {
-    let Failed { stop, migrated, spec, watched } = failed;
+    let Failed { stop, migrated, spec, database } = failed;
     let good = agent.store.state().last_good.as_ref();
     let built = good.is_some_and(|good| good.serving.commit.is_some());
     let reason = match &stop {
@@ -125,7 +125,7 @@ async fn fail(agent: &mut Agent, loaded: &Loaded, run: &RunContext, failed: Fail
             .store
             .update(|state| state.known_bad = Some(KnownBad { spec, phase: *phase, code, message, tail }));
     }
-    let again = again(ending.outcome, &stop, has_cost_an_outage(agent, &stop, ending.serves), watched);
+    let again = again(ending.outcome, &stop, has_cost_an_outage(agent, &stop, ending.serves), database);
     // What the swap did to the old application is no news.
     agent.unwatched = SystemTime::now();
     let unproven = match ending.serves {

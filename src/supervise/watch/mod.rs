@@ -20,7 +20,6 @@ use crate::probe::Prober;
 use crate::redact::Redactor;
 use crate::state::LastGood;
 use crate::status::{Cause, Fault, Reporter, ServiceState};
-pub(super) use probes::database;
 
 /// The watch over the last good deployment.
 pub(super) struct Watch {

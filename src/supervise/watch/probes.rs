@@ -7,7 +7,7 @@ use crate::state::Watched;
 use crate::status::Fault;
 
 /// Asks the database once, if there is one; `None` is all well.
-pub(crate) async fn database(watched: &Watched, connect: Duration) -> Option<Fault> {
+async fn database(watched: &Watched, connect: Duration) -> Option<Fault> {
     if watched.endpoints.is_empty() {
         return None;
     }
