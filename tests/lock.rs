@@ -8,6 +8,7 @@ mod support;
 use serde_json::Value;
 use support::agent::has;
 use support::engine::let_go;
+use support::nested::Nested;
 use support::peers::peers;
 use support::pooler::Pooler;
 use support::wait::eventually;
@@ -50,6 +51,22 @@ fn the_migration_of_another_host_is_waited_for() {
     one.is_ready(1);
     let status = two.is_ready(1);
     assert!(!notes(&status).contains("preview-agent:pr-41"), "{status}");
+}
+
+#[test]
+fn two_engines_take_turns_on_one_database() {
+    let (first, mut engine) = (World::new(), Nested::start());
+    let mut second = World::new();
+    second.beside_engine(&mut engine, &[]);
+    let mut one = first.start(&format!("deployment: {{ id: pr-41 }}\n{}", app(&first, HELD)));
+    let migration = first.running_migration();
+    let mut two = second.start(&on(&second, &first, ""));
+    two.wait_for("a wait for the other", |status| notes(status).contains("preview-agent:pr-41"));
+    assert!(second.containers("migrate").is_empty(), "it has not begun");
+    let_go(&migration);
+    one.is_ready(1);
+    two.is_ready(1);
+    assert_eq!((first.times_run("migrate"), second.times_run("migrate")), (1, 1));
 }
 
 #[test]

@@ -84,12 +84,7 @@ impl Scene {
     /// From here on the agent lives beside this engine, to which this machine's addresses
     /// are carried as well.
     pub fn beside(&mut self, mut engine: Nested, also: &[&str]) -> &Nested {
-        let fakes = [self.ssm.endpoint(), self.imds.endpoint()];
-        let fakes = fakes.iter().map(|url| url.trim_start_matches("http://").trim_end_matches('/'));
-        let carried: Vec<&str> =
-            fakes.chain([peers().registry.as_str()]).chain(also.iter().copied()).collect();
-        engine.carry(&carried);
-        self.world.beside(&engine.host(), &["nsenter", &engine.network(), "--"]);
+        self.world.beside_engine(&mut engine, also);
         self.nested.insert(engine)
     }
 

@@ -8,8 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::engine::{docker, docker_try, inspect};
+use super::peers::peers;
 use super::process::Own;
 use super::wait::eventually;
+use super::world::World;
 
 /// Made by `scripts/machines up bookworm`.
 const IMAGE: &str = "preview-agent-machine:bookworm";
@@ -120,7 +122,7 @@ impl Nested {
     }
 
     /// From now on these addresses of this machine (`127.0.0.1:port`) are reached there as well.
-    pub fn carry(&mut self, addresses: &[&str]) {
+    fn carry(&mut self, addresses: &[&str]) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/lib/forward.py");
         let mut carrier = Command::new("python3");
         carrier.arg(script).arg(self.namespace());
@@ -130,6 +132,19 @@ impl Nested {
         let errors = out.try_clone().unwrap();
         self.carrier = Some(Own(carrier.stdin(Stdio::null()).stdout(out).stderr(errors).spawn().unwrap()));
         eventually("carried addresses", || std::fs::read_to_string(&log).unwrap().contains("ready"));
+    }
+}
+
+impl World {
+    /// From now on the agent lives beside this engine, to which its world, and these addresses of this
+    /// machine, are carried.
+    pub fn beside_engine(&mut self, engine: &mut Nested, also: &[&str]) {
+        let fakes = [self.ssm.endpoint(), self.imds.endpoint()];
+        let fakes = fakes.iter().map(|url| url.trim_start_matches("http://").trim_end_matches('/'));
+        let carried: Vec<&str> =
+            fakes.chain([peers().registry.as_str()]).chain(also.iter().copied()).collect();
+        engine.carry(&carried);
+        self.beside(&engine.host(), &["nsenter", &engine.network(), "--"]);
     }
 }
 
