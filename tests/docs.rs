@@ -292,12 +292,9 @@ fn a_test_is_ignored_only_where_another_runs_it() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "rs") {
             for line in read(&path).lines().filter(|line| line.starts_with("#[ignore")) {
-                assert_eq!(
-                    line,
-                    "#[ignore = \"run by others in a process of its own\"]",
-                    "{}",
-                    path.display()
-                );
+                let known = ["run by others in a process of its own", "run by scripts/soak upgrade"];
+                let known = known.map(|reason| format!("#[ignore = \"{reason}\"]"));
+                assert!(known.iter().any(|known| known == line), "{}: {line}", path.display());
             }
         }
     }
