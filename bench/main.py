@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import asking
 import cost
 import engine
 import large
@@ -118,6 +119,8 @@ def measure(chosen, bench):
         clean(world)
         found["costs"] = cost.measure(world, chosen.idle)
         if chosen.page:
+            say("what asking the database costs")
+            found["costs"]["asking"] = asking.measure(world)
             say("what it costs with something large")
             found["costs"]["large_kib"] = {"a tarball of 200 MB": large.build(world), "an image of 1 GiB": large.pull(world)}
             say("the tarball's way")

@@ -122,22 +122,27 @@ def leftovers():
     return [tag for tag in tags if tag.rpartition(":")[0].endswith(("/acme/tasks-api", "/base/python", "/tools/psql"))]
 
 
-def clean(world):
-    """Removes all that a contestant has made, so that the next one finds nothing."""
+def forget(world):
+    """Removes containers, networks and what the agent has written down; images stay."""
     for label in (MADE, world.scope):
         for container in engine.containers(label):
             engine.remove(container)
         networks = run("docker", "network", "ls", "-q", "--filter", f"label={label}").split()
         if networks:
             run("docker", "network", "rm", *networks)
+    run("rm", "-rf", str(world.folder))
+    world.folder.mkdir(parents=True)
+
+
+def clean(world):
+    """Removes all that a contestant has made, so that the next one finds nothing."""
+    forget(world)
     listed = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
     ours = {line.split()[1] for line in listed if line.startswith((f"{world.stand_in}/", f"{peer('REGISTRY')}/"))}
     ours |= set(run("docker", "images", "-q", "--filter", f"label={world.scope}").split())
     if ours:
         run("docker", "rmi", "-f", *ours)
     cache("note_build_cache before after; remove_build_cache after regular")
-    run("rm", "-rf", str(world.folder))
-    world.folder.mkdir(parents=True)
     for statement in ("DROP DATABASE IF EXISTS bench WITH (FORCE)", "CREATE DATABASE bench"):
         psql(statement)
     # Nobody pays for what another one wrote.
