@@ -104,6 +104,9 @@ fn credentials(provider: &ProviderConfig, imds: Option<&str>) -> Result<Credenti
 
 /// The SDK finds out about an empty certificate store only in the handshake,
 /// where it looks like a stranger's certificate; this client refuses to be built.
-fn require_ca_certificates() -> Result<(), AwsError> {
+///
+/// # Errors
+/// There is no certificate on this machine.
+pub fn require_ca_certificates() -> Result<(), AwsError> {
     reqwest::Client::builder().build().map(drop).map_err(|_| AwsError::CaCertificatesMissing)
 }

@@ -11,8 +11,9 @@ mod parameters;
 mod role_credentials;
 mod sdk_errors;
 
-pub use client::{Aws, Endpoints};
+pub use client::{Aws, Endpoints, require_ca_certificates};
 pub use ecr::RegistryToken;
 pub use error::AwsError;
 pub use imds::{IMDS_LIMIT, Imds, ImdsError, Instance};
 pub use parameters::{Fetched, PARAMETERS_LIMIT, Parameters, SECRETS_MANAGER};
+pub use sdk_errors::Call;

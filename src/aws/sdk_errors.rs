@@ -10,13 +10,13 @@ const MESSAGE_LIMIT: usize = 400;
 
 /// One call: what was asked of whom, for the errors it may end in.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Call<'a> {
+pub struct Call<'a> {
     /// The action in IAM's spelling.
-    pub(super) operation: &'static str,
+    pub operation: &'static str,
     /// The service, with its region or address.
-    pub(super) endpoint: &'a str,
+    pub endpoint: &'a str,
     /// Stands in where a denial does not name its resource.
-    pub(super) resource: &'a str,
+    pub resource: &'a str,
 }
 
 impl Call<'_> {
@@ -26,7 +26,7 @@ impl Call<'_> {
     }
 
     /// Classifies a failed call.
-    pub(super) fn failed<E>(self, error: &SdkError<E>) -> AwsError
+    pub fn failed<E>(self, error: &SdkError<E>) -> AwsError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {

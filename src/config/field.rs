@@ -9,23 +9,42 @@ use super::findings::{Findings, HostFile};
 use super::yaml::{Content, Entry, Node, Position};
 
 /// One field of the document. Readers return `None` once they have reported.
-pub(super) struct Field<'a> {
+pub struct Field<'a> {
     node: &'a Node,
     path: String,
     findings: &'a Findings,
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn root(node: &'a Node, findings: &'a Findings) -> Self {
+    /// The document as a whole; what is wrong goes to the findings.
+    #[must_use]
+    pub fn root(node: &'a Node, findings: &'a Findings) -> Self {
         Self { node, path: String::new(), findings }
     }
 
-    pub(super) fn content(&self) -> &'a Content {
+    /// Another node in the place of this one, under this path, with the same findings.
+    #[must_use]
+    pub fn of<'b>(&self, node: &'b Node, path: &str) -> Field<'b>
+    where
+        'a: 'b,
+    {
+        Field { node, path: path.to_owned(), findings: self.findings }
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &'a Node {
+        self.node
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn content(&self) -> &'a Content {
         &self.node.content
     }
 
     /// Reports a problem with this field's value.
-    pub(super) fn fail<T>(&self, message: impl Into<String>) -> Option<T> {
+    pub fn fail<T>(&self, message: impl Into<String>) -> Option<T> {
         self.report(self.node.at, self.path.clone(), message.into());
         None
     }
@@ -35,8 +54,9 @@ impl<'a> Field<'a> {
         self.findings.problems.borrow_mut().push(problem);
     }
 
-    /// The scalar's text; numbers and booleans as they are written.
-    pub(super) fn text(&self, expected: &str) -> Option<&'a str> {
+    /// The scalar's text; numbers and booleans as they are written. `None` once it was reported that there is
+    /// none; so do all readers below.
+    pub fn text(&self, expected: &str) -> Option<&'a str> {
         match &self.node.content {
             Content::Scalar { text, .. } => Some(text),
             Content::Null => self.fail(format!("expected {expected}, found nothing")),
@@ -46,7 +66,7 @@ impl<'a> Field<'a> {
     }
 
     /// The scalar's text through a parser whose error says what is wrong.
-    pub(super) fn parse<T, E: Display>(
+    pub fn parse<T, E: Display>(
         &self,
         expected: &str,
         parser: impl FnOnce(&'a str) -> Result<T, E>,
@@ -58,17 +78,18 @@ impl<'a> Field<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn bool(&self) -> Option<bool> {
+    pub fn bool(&self) -> Option<bool> {
         self.parse("true or false", |text| text.parse::<bool>().map_err(|_| "expected true or false"))
     }
 
     /// Whether the field says `off`, which YAML 1.1 tools may have turned into `false`.
-    pub(super) fn is_off(&self) -> bool {
+    #[must_use]
+    pub fn is_off(&self) -> bool {
         matches!(&self.node.content, Content::Scalar { text, .. } if text == "off" || text == "false")
     }
 
     /// The items of a list.
-    pub(super) fn items(&self, expected: &str) -> Option<Vec<Field<'a>>> {
+    pub fn items(&self, expected: &str) -> Option<Vec<Field<'a>>> {
         match &self.node.content {
             Content::List(items) => Some(
                 items
@@ -84,7 +105,7 @@ impl<'a> Field<'a> {
 
     /// A map whose keys are the user's own; `check` judges each key.
     /// A key without a value counts as not given.
-    pub(super) fn entries<E: Display>(
+    pub fn entries<E: Display>(
         &self,
         expected: &str,
         check: impl Fn(&str) -> Result<(), E>,
@@ -103,7 +124,7 @@ impl<'a> Field<'a> {
 
     /// A map with the known keys and no other. `unknown` says what to do about
     /// another one.
-    pub(super) fn map(&self, known: &[&str], unknown: impl Fn(&str) -> String) -> Option<Map<'a>> {
+    pub fn map(&self, known: &[&str], unknown: impl Fn(&str) -> String) -> Option<Map<'a>> {
         let entries = self.map_entries("a map")?;
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
             self.report(entry.at, self.path.clone(), unknown(&entry.key));
@@ -118,7 +139,7 @@ impl<'a> Field<'a> {
     }
 
     /// [`Self::map`] with the message that lists the known keys.
-    pub(super) fn record(&self, known: &[&str]) -> Option<Map<'a>> {
+    pub fn record(&self, known: &[&str]) -> Option<Map<'a>> {
         self.map(known, |key| {
             let name = if is_plain(key) { format!(" `{key}`") } else { String::new() };
             format!("unknown key{name}; known here: {}", known.join(", "))
@@ -166,19 +187,21 @@ fn is_plain(key: &str) -> bool {
 }
 
 /// A map with known keys.
-pub(super) struct Map<'a> {
-    pub(super) field: Field<'a>,
+pub struct Map<'a> {
+    /// The map itself, for what is wrong with it as a whole.
+    pub field: Field<'a>,
     fields: Vec<(&'a str, Field<'a>)>,
 }
 
 impl<'a> Map<'a> {
     /// The field, unless it is absent or has no value.
-    pub(super) fn get(&self, key: &str) -> Option<&Field<'a>> {
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Field<'a>> {
         self.fields.iter().find(|(name, _)| *name == key).map(|(_, field)| field)
     }
 
     /// A field that must be there.
-    pub(super) fn need<T>(
+    pub fn need<T>(
         &self,
         key: &str,
         expected: &str,
@@ -191,21 +214,12 @@ impl<'a> Map<'a> {
     }
 
     /// A field with a default.
-    pub(super) fn or<T>(
-        &self,
-        key: &str,
-        default: T,
-        read: impl FnOnce(&Field<'a>) -> Option<T>,
-    ) -> Option<T> {
+    pub fn or<T>(&self, key: &str, default: T, read: impl FnOnce(&Field<'a>) -> Option<T>) -> Option<T> {
         self.get(key).map_or(Some(default), read)
     }
 
     /// A field that may be absent.
-    pub(super) fn maybe<T>(
-        &self,
-        key: &str,
-        read: impl FnOnce(&Field<'a>) -> Option<T>,
-    ) -> Option<Option<T>> {
+    pub fn maybe<T>(&self, key: &str, read: impl FnOnce(&Field<'a>) -> Option<T>) -> Option<Option<T>> {
         self.get(key).map_or(Some(None), |field| read(field).map(Some))
     }
 }

@@ -8,9 +8,22 @@ use super::yaml::Position;
 
 /// What reading a document brought up besides its values.
 #[derive(Default)]
-pub(super) struct Findings {
+pub struct Findings {
     pub(super) problems: RefCell<Vec<Problem>>,
     pub(super) host_files: RefCell<Vec<HostFile>>,
+}
+
+impl Findings {
+    /// One more problem.
+    pub fn add(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// All problems.
+    #[must_use]
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.problems.into_inner()
+    }
 }
 
 /// A host file that a job mounts, with its place, for whoever may look at the disk.

@@ -72,6 +72,11 @@ pub fn parse(text: &str) -> Result<Config, Error> {
     finish("config.yaml".to_owned(), config, findings.problems.into_inner())
 }
 
+/// Checks a configuration that is a part of another document; what is wrong is in the field's findings.
+pub fn read_field(field: &Field<'_>) -> Option<Config> {
+    schema::config(field)
+}
+
 fn check(text: &str) -> (Option<Config>, Findings) {
     let findings = Findings::default();
     let config = match yaml::read(text) {

@@ -18,11 +18,13 @@ pub mod quantity;
 mod references;
 mod schema;
 mod value;
-mod yaml;
+pub mod yaml;
 
 pub use database_url::{DatabaseUrl, DatabaseUrlError, Endpoint, TlsMode, is_loopback};
 pub use error::{Error, Problem};
+pub use field::{Field, Map};
+pub use findings::Findings;
 pub use image_reference::{EcrHost, ImageNameError, ImageReference, is_registry_host};
-pub use load::{DEFAULT_PATH, Loaded, load, load_for_another_host, parse, service_hint};
+pub use load::{DEFAULT_PATH, Loaded, load, load_for_another_host, parse, read_field, service_hint};
 pub use model::*;
 pub use placeholders::{Text, TextPart, UnknownPlaceholder};

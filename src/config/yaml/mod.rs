@@ -8,5 +8,5 @@ mod node;
 mod raw;
 mod read;
 
-pub(super) use node::{Content, Entry, Kind, Node, Position};
-pub(super) use read::read;
+pub use node::{Content, Entry, Kind, Node, Position};
+pub use read::read;

@@ -10,7 +10,10 @@ use super::raw::Raw;
 use crate::config::error::Problem;
 
 /// Reads one document, within bounds that no honest configuration comes near.
-pub(crate) fn read(text: &str) -> Result<Node, Problem> {
+///
+/// # Errors
+/// Why it is no such document, with its place.
+pub fn read(text: &str) -> Result<Node, Problem> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: true,
