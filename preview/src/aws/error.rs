@@ -1,0 +1,54 @@
+//! From an error of the SDK to one of ours.
+
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use preview_agent::aws::{AwsError, Call};
+
+/// What EC2 answers with status 500 although nothing is broken: it has none of these machines to give.
+const CAPACITY: [&str; 4] = [
+    "InsufficientInstanceCapacity",
+    "InsufficientHostCapacity",
+    "InsufficientReservedInstanceCapacity",
+    "InsufficientCapacity",
+];
+
+/// The error of a failed call: `operation` in IAM's spelling, `resource` where AWS names none.
+pub(super) fn failed<E>(
+    operation: &'static str,
+    region: &str,
+    resource: &str,
+    error: &SdkError<E>,
+) -> AwsError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    if let SdkError::ServiceError(context) = error
+        && let Some(code) = context.err().code()
+        && CAPACITY.contains(&code)
+    {
+        let message = context.err().message().unwrap_or_default().to_owned();
+        return AwsError::Rejected { operation, code: code.to_owned(), message };
+    }
+    let service = operation.split(':').next().unwrap_or_default().to_uppercase();
+    Call { operation, endpoint: &format!("{service} in {region}"), resource }.failed(error)
+}
+
+/// Whether AWS refused the request by this name.
+#[must_use]
+pub fn is(error: &AwsError, code: &str) -> bool {
+    error.code() == Some(code)
+}
+
+/// Whether what was to be found or removed is not there, in any of the services' words.
+#[must_use]
+pub fn not_there(error: &AwsError) -> bool {
+    error.code().is_some_and(|code| {
+        // `InvalidInstanceID.NotFound`, `InvalidPermission.NotFound`, `InvalidSecurityGroupRuleId.NotFound`, …
+        code.ends_with(".NotFound") || code == "ParameterNotFound"
+    })
+}
+
+/// Whether there is no room for another machine of this kind at the moment.
+#[must_use]
+pub fn capacity(error: &AwsError) -> bool {
+    error.code().is_some_and(|code| CAPACITY.contains(&code))
+}

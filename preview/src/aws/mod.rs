@@ -1,0 +1,20 @@
+//! AWS: what the account has, and what is changed there. Every call has a limit, and every error is one that
+//! tells what can be done about it.
+
+mod account;
+mod client;
+mod commands;
+mod error;
+mod instances;
+mod launch;
+mod parameters;
+mod rules;
+
+pub use account::{Caller, Group, Image, InstanceType, Subnet};
+pub use client::Aws;
+pub use commands::Output;
+pub use error::{capacity, is, not_there};
+pub use instances::{Filter, Instance, State};
+pub use launch::Launch;
+pub use preview_agent::aws::AwsError;
+pub use rules::{Opening, Rule};

@@ -1,0 +1,139 @@
+//! Ingress rules of a security group.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule};
+use ipnet::IpNet;
+use preview_agent::aws::AwsError;
+
+use super::client::Aws;
+use super::error::{failed, is, not_there};
+use super::launch::tagged;
+
+/// A rule that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `sgr-…`
+    pub id: String,
+    /// Its group.
+    pub group: String,
+    /// The first port, which is the last one in ours.
+    pub port: i32,
+    /// Whom it admits.
+    pub from: Option<IpNet>,
+    /// What it says of itself.
+    pub description: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A rule that is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The group.
+    pub group: String,
+    /// The port.
+    pub port: u16,
+    /// Whom it admits.
+    pub from: IpNet,
+    /// What it says of itself; letters, digits, blanks and `._-:/()#,@[]+=&;{}!$*`.
+    pub description: String,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
+}
+
+impl Aws {
+    /// The ingress rules of a group.
+    ///
+    /// # Errors
+    /// No answer, or no right to one.
+    pub async fn rules(&self, group: &str) -> Result<Vec<Rule>, AwsError> {
+        self.described(Filter::builder().name("group-id").values(group).build(), group).await
+    }
+
+    /// The ingress rules of all groups whose tag has one of these values.
+    ///
+    /// # Errors
+    /// No answer, or no right to one.
+    pub async fn tagged_rules(&self, tag: &str, values: &[&str]) -> Result<Vec<Rule>, AwsError> {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        self.described(Filter::builder().name(format!("tag:{tag}")).set_values(Some(values)).build(), "*")
+            .await
+    }
+
+    async fn described(&self, filter: Filter, resource: &str) -> Result<Vec<Rule>, AwsError> {
+        let operation = "ec2:DescribeSecurityGroupRules";
+        let (mut all, mut next) = (Vec::new(), None);
+        loop {
+            let request =
+                self.ec2.describe_security_group_rules().filters(filter.clone()).set_next_token(next);
+            let answer = request.send().await.map_err(|e| failed(operation, &self.region, resource, &e))?;
+            all.extend(answer.security_group_rules().iter().filter_map(read));
+            next = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
+            if next.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Opens a port to somebody; that it is open already is no failure.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn open(&self, opening: &Opening) -> Result<(), AwsError> {
+        let Opening { group, port, from, description, tags } = opening;
+        let permission =
+            IpPermission::builder().ip_protocol("tcp").from_port((*port).into()).to_port((*port).into());
+        let permission = match from {
+            IpNet::V4(net) => permission
+                .ip_ranges(IpRange::builder().cidr_ip(net.to_string()).description(description).build()),
+            IpNet::V6(net) => permission.ipv6_ranges(
+                Ipv6Range::builder().cidr_ipv6(net.to_string()).description(description).build(),
+            ),
+        };
+        let request = self
+            .ec2
+            .authorize_security_group_ingress()
+            .group_id(group)
+            .ip_permissions(permission.build())
+            .tag_specifications(tagged(ResourceType::SecurityGroupRule, tags));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match failed("ec2:AuthorizeSecurityGroupIngress", &self.region, group, &error) {
+                error if is(&error, "InvalidPermission.Duplicate") => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Removes a rule; one that is gone already is no failure.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn close(&self, rule: &Rule) -> Result<(), AwsError> {
+        let request = self.ec2.revoke_security_group_ingress().group_id(&rule.group);
+        match request.security_group_rule_ids(&rule.id).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match failed("ec2:RevokeSecurityGroupIngress", &self.region, &rule.group, &error) {
+                error if not_there(&error) => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+}
+
+fn read(rule: &SecurityGroupRule) -> Option<Rule> {
+    if rule.is_egress() == Some(true) {
+        return None;
+    }
+    let from = rule.cidr_ipv4().or(rule.cidr_ipv6());
+    let tags = rule.tags().iter();
+    Some(Rule {
+        id: rule.security_group_rule_id()?.to_owned(),
+        group: rule.group_id()?.to_owned(),
+        port: rule.from_port().unwrap_or(-1),
+        from: from.and_then(|net| net.parse().ok()),
+        description: rule.description().unwrap_or_default().to_owned(),
+        tags: tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()))).collect(),
+    })
+}

@@ -1,0 +1,181 @@
+//! Runs a command and says how it ended.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use preview_agent::cli::exit;
+use preview_agent::redact::Redactor;
+use serde_json::json;
+
+use super::command_line::{Cli, Command, Launch};
+use super::started::{intent, job};
+use crate::github::Intent;
+use crate::iam_policy;
+use crate::output::Output;
+use crate::pace::Pace;
+use crate::steps::{self, Ended, Failure, Job, Loaded, Release, ReleaseError};
+
+impl Cli {
+    /// Runs the command and returns the exit code.
+    #[must_use]
+    pub fn run(self) -> u8 {
+        self.run_at(Pace::default())
+    }
+
+    /// The same at this pace.
+    #[must_use]
+    pub fn run_at(self, pace: Pace) -> u8 {
+        let redactor = Redactor::default();
+        let output = Output::from_env(self.common.json, redactor.clone());
+        // One provider for all clients; a second one could not be installed.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let ended = match runtime {
+            Ok(runtime) => runtime.block_on(self.dispatch(&output, redactor, pace)),
+            Err(error) => Err(Failure::new(error.to_string())),
+        };
+        ended.unwrap_or_else(|failure| {
+            for line in failure.text().lines() {
+                output.complain(line);
+            }
+            output.values(&[("outcome", "failed")]);
+            if output.json {
+                output.print(
+                    &json!({ "outcome": "failed", "message": failure.message, "hint": failure.hint })
+                        .to_string(),
+                );
+            }
+            failure.code
+        })
+    }
+
+    async fn dispatch(self, output: &Output, redactor: Redactor, pace: Pace) -> Result<u8, Failure> {
+        let Self { common, command } = self;
+        if let Command::IamPolicy { path } = &command {
+            let repository = common.repository.map_or_else(|| "OWNER/NAME".to_owned(), |it| it.to_string());
+            output.print(&iam_policy::policy(&repository, path));
+            return Ok(exit::OK);
+        }
+        let job = job(common, output.clone(), redactor, pace).await?;
+        match command {
+            Command::Check(launch) => check(&job, launch).await,
+            Command::Up(launch) => {
+                let release = release(&job, &launch);
+                let limit = minutes(launch.minutes);
+                let (number, sha) = match (launch.number, intent(&job, launch.label.as_deref())?) {
+                    (Some(number), _) => (number, launch.sha),
+                    (None, Some(Intent::Up { number, sha })) => (number, Some(sha)),
+                    (None, Some(Intent::Skip(why))) => return Ok(skipped(&job, &why)),
+                    (None, Some(Intent::Down { .. } | Intent::Sweep)) => {
+                        return Ok(skipped(&job, "this event takes previews down"));
+                    }
+                    (None, None) => return Err(no_number()),
+                };
+                Ok(told(&job, &steps::up(&job, number, sha.as_deref(), &release, limit).await?))
+            }
+            Command::Wait(waiting) => {
+                let number = number(&job, waiting.number)?;
+                Ok(told(&job, &steps::wait(&job, number, minutes(waiting.minutes)).await?))
+            }
+            Command::Down { number: asked, label, force } => {
+                let (number, unlabeled) = match (asked, intent(&job, label.as_deref())?) {
+                    (Some(number), _) => (number, false),
+                    (None, Some(Intent::Down { number, unlabeled })) => (number, unlabeled),
+                    (None, Some(Intent::Skip(why))) => return Ok(skipped(&job, &why)),
+                    (None, Some(_)) => return Ok(skipped(&job, "this event takes nothing down")),
+                    (None, None) => return Err(no_number()),
+                };
+                Ok(told(&job, &steps::down(&job, number, force || unlabeled).await?))
+            }
+            Command::Sweep { act } => {
+                let scheduled = intent(&job, None)? == Some(Intent::Sweep);
+                steps::sweep(&job, act || scheduled).await
+            }
+            Command::List => steps::list(&job, &path(&job).await).await,
+            Command::Status { number } => steps::status(&job, number, &path(&job).await).await,
+            Command::Logs { number, source } => {
+                steps::logs(&job, number, source.name(), &path(&job).await).await
+            }
+            Command::IamPolicy { .. } => Ok(exit::OK),
+        }
+    }
+}
+
+async fn check(job: &Job, launch: Launch) -> Result<u8, Failure> {
+    let release = release(job, &launch);
+    let asked = match intent(job, launch.label.as_deref())? {
+        Some(Intent::Up { number, sha }) => Some((number, sha)),
+        _ => None,
+    };
+    let number = launch.number.or(asked.as_ref().map(|(number, _)| *number));
+    let pull = match (&job.github, number) {
+        (Some(github), Some(number)) => github.pull(number).await?,
+        _ => None,
+    };
+    let loaded = match &pull {
+        Some(pull) => job.settings_of(pull).await?,
+        None => of_default_branch(job).await?,
+    };
+    let sha = launch.sha.or(pull.map(|pull| pull.head)).unwrap_or_else(|| "0".repeat(40));
+    Ok(steps::check(job, &loaded, number.unwrap_or(1), &sha, &release).await)
+}
+
+async fn of_default_branch(job: &Job) -> Result<Loaded, Failure> {
+    let branch = match &job.github {
+        Some(github) => github.default_branch().await?,
+        None => String::new(),
+    };
+    job.settings_at(&branch).await
+}
+
+/// The folder of parameters as the settings have it, else the usual one: whoever only looks may lack them.
+async fn path(job: &Job) -> String {
+    let loaded = of_default_branch(job).await;
+    loaded.map_or_else(|_| "/pr-preview".to_owned(), |loaded| loaded.settings.path)
+}
+
+fn release(job: &Job, launch: &Launch) -> Result<Release, ReleaseError> {
+    let url = launch.agent_release.clone().or_else(|| job.variables.text("PREVIEW_AGENT_RELEASE"));
+    let sums =
+        launch.agent_sums.clone().or_else(|| job.variables.text("PREVIEW_AGENT_SUMS").map(PathBuf::from));
+    Release::new(url.as_deref(), sums.as_deref())
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+fn number(job: &Job, asked: Option<u64>) -> Result<u64, Failure> {
+    let event = match intent(job, None)? {
+        Some(Intent::Up { number, .. } | Intent::Down { number, .. }) => Some(number),
+        _ => None,
+    };
+    asked.or(event).ok_or_else(no_number)
+}
+
+fn no_number() -> Failure {
+    Failure { code: exit::USAGE, ..Failure::new("which pull request? Say its number") }
+}
+
+/// Nothing is to be done, which is no failure.
+fn skipped(job: &Job, why: &str) -> u8 {
+    job.output.say(&format!("skipped: {why}"));
+    job.output.values(&[("outcome", "skipped")]);
+    if job.output.json {
+        job.output.print(&json!({ "outcome": "skipped", "message": why }).to_string());
+    }
+    exit::OK
+}
+
+fn told(job: &Job, ended: &Ended) -> u8 {
+    job.output.values(&[("outcome", ended.outcome)]);
+    if job.output.json {
+        let told = &ended.told;
+        let document = json!({
+            "outcome": ended.outcome, "commit": told.sha, "instance_id": told.instance, "url": told.url,
+            "public_ip": ended.address, "verdict": told.line(), "notes": told.notes,
+        });
+        job.output.print(&document.to_string());
+    }
+    ended.code
+}

@@ -1,0 +1,7 @@
+//! The command line.
+
+mod command_line;
+mod dispatch;
+mod started;
+
+pub use command_line::{Cli, Command};

@@ -1,0 +1,104 @@
+//! What the role that calls has to be allowed, beyond the handbook's list. The conditions on tags are what holds
+//! against a pull request that edits its workflow; packaging/cloudformation/github-role.yaml has the same, with
+//! the account's own ids.
+
+use serde_json::{Value, json};
+
+use crate::names::{PURPOSE, REPOSITORY, Scope};
+
+/// The policy for the previews of a repository below this folder of parameters, as IAM takes it. Account, region
+/// and the instance's role are left open: put in your own.
+#[must_use]
+pub fn policy(repository: &str, path: &str) -> String {
+    let tags = |of: &str| {
+        json!({ "StringEquals": {
+            format!("aws:{of}/{PURPOSE}"): Scope::PURPOSES, format!("aws:{of}/{REPOSITORY}"): repository } })
+    };
+    let mut created = tags("RequestTag");
+    created["StringEquals"]["ec2:CreateAction"] = json!(["AuthorizeSecurityGroupIngress", "RunInstances"]);
+    let passed = json!({ "StringEquals": { "iam:PassedToService": "ec2.amazonaws.com" } });
+    let ec2 = |kind: &str| format!("arn:aws:ec2:*:*:{kind}/*");
+    let made = ["instance", "network-interface", "volume"].map(ec2);
+    let taggable = ["instance", "network-interface", "security-group-rule", "volume"].map(ec2);
+    let parameters = |rest: &str| format!("arn:aws:ssm:*:*:parameter{path}{rest}");
+    let none = Value::Null;
+    let statements = [
+        allow("LaunchTagged", &["ec2:RunInstances"], &made, tags("RequestTag")),
+        allow(
+            "LaunchFrom",
+            &["ec2:RunInstances"],
+            &["arn:aws:ec2:*::image/*".to_owned(), ec2("subnet"), ec2("security-group")],
+            none.clone(),
+        ),
+        allow("TagWhatIsMade", &["ec2:CreateTags"], &taggable, created),
+        allow(
+            "EndOwn",
+            &["ec2:GetConsoleOutput", "ec2:TerminateInstances"],
+            &[ec2("instance")],
+            tags("ResourceTag"),
+        ),
+        allow(
+            "ChangeGroups",
+            &["ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"],
+            &[ec2("security-group")],
+            none.clone(),
+        ),
+        allow(
+            "TaggedRules",
+            &["ec2:AuthorizeSecurityGroupIngress"],
+            &[ec2("security-group-rule")],
+            tags("RequestTag"),
+        ),
+        allow(
+            "Look",
+            &[
+                "ec2:DescribeImages",
+                "ec2:DescribeInstanceTypes",
+                "ec2:DescribeInstances",
+                "ec2:DescribeSecurityGroupRules",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ssm:DescribeParameters",
+                "ssm:GetCommandInvocation",
+            ],
+            &["*".to_owned()],
+            none.clone(),
+        ),
+        allow("PassInstanceRole", &["iam:PassRole"], &["arn:aws:iam::*:role/*".to_owned()], passed),
+        allow(
+            "ReadImageNames",
+            &["ssm:GetParameter"],
+            &["arn:aws:ssm:*::parameter/aws/service/*".to_owned()],
+            none.clone(),
+        ),
+        allow(
+            "PullRequestParameters",
+            &["ssm:AddTagsToResource", "ssm:DeleteParameters", "ssm:GetParameter", "ssm:PutParameter"],
+            &[parameters("/*/*")],
+            none.clone(),
+        ),
+        allow(
+            "ListPullRequestParameters",
+            &["ssm:GetParametersByPath"],
+            &[parameters(""), parameters("/*")],
+            none.clone(),
+        ),
+        allow(
+            "CommandDocuments",
+            &["ssm:SendCommand"],
+            &["arn:aws:ssm:*:*:document/PreviewAgent-*".to_owned()],
+            none,
+        ),
+        allow("CommandInstances", &["ssm:SendCommand"], &[ec2("instance")], tags("ResourceTag")),
+    ];
+    let policy = json!({ "Version": "2012-10-17", "Statement": statements });
+    serde_json::to_string_pretty(&policy).unwrap_or_default()
+}
+
+fn allow(sid: &str, actions: &[&str], resources: &[String], condition: Value) -> Value {
+    let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources });
+    if !condition.is_null() {
+        statement["Condition"] = condition;
+    }
+    statement
+}

@@ -1,0 +1,139 @@
+//! The way out: lines for people, values for the next step, a page for the run.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use preview_agent::redact::{Redactor, plain};
+
+/// A summary of one step is dropped whole above 1 MiB.
+const SUMMARY: usize = 512 * 1024;
+
+/// Where a command speaks to.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Progress goes to standard error, so that standard output is one JSON document.
+    pub json: bool,
+    /// Whether a runner reads along, and obeys what begins with `::`.
+    runner: bool,
+    values: Option<PathBuf>,
+    summary: Option<PathBuf>,
+    redactor: Redactor,
+}
+
+impl Output {
+    /// As the environment says.
+    #[must_use]
+    pub fn from_env(json: bool, redactor: Redactor) -> Self {
+        let path = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Self {
+            json,
+            runner: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+            values: path("GITHUB_OUTPUT"),
+            summary: path("GITHUB_STEP_SUMMARY"),
+            redactor,
+        }
+    }
+
+    /// What the runner obeys; it reads both streams.
+    fn command(&self, command: &str) {
+        if self.json {
+            writeln!(io::stderr(), "::{command}").ok();
+        } else {
+            writeln!(io::stdout(), "::{command}").ok();
+        }
+    }
+
+    /// One line of our own; what it quotes is made harmless.
+    pub fn say(&self, line: &str) {
+        let line = self.harmless(line);
+        if self.json {
+            writeln!(io::stderr(), "{line}").ok();
+        } else {
+            writeln!(io::stdout(), "{line}").ok();
+        }
+    }
+
+    /// A warning, which a runner shows on the run's page.
+    pub fn warn(&self, line: &str) {
+        if self.runner {
+            let line = self.harmless(line).replace('%', "%25");
+            self.command(&format!("warning::{line}"));
+        } else {
+            self.say(&format!("warning: {line}"));
+        }
+    }
+
+    /// What went wrong.
+    pub fn complain(&self, line: &str) {
+        if self.runner {
+            let line = self.harmless(line).replace('%', "%25");
+            self.command(&format!("error::{line}"));
+        } else {
+            writeln!(io::stderr(), "preview: {}", self.harmless(line)).ok();
+        }
+    }
+
+    /// A stranger's text, line by line: a runner would obey commands in it.
+    pub fn quote(&self, text: &str) {
+        let token = format!("{:032x}", fastrand::u128(..));
+        if self.runner {
+            self.command(&format!("stop-commands::{token}"));
+        }
+        for line in text.lines() {
+            self.say(&format!("| {line}"));
+        }
+        if self.runner {
+            self.command(&format!("{token}::"));
+        }
+    }
+
+    /// From here on the runner masks this value, too: it knows lines of secrets, and not what is in them.
+    pub fn mask(&self, value: &str) {
+        if self.runner {
+            for line in value.lines().filter(|line| !line.trim().is_empty()) {
+                self.command(&format!("add-mask::{}", line.replace('%', "%25")));
+            }
+        }
+    }
+
+    /// A document on standard output, as it is.
+    pub fn print(&self, text: &str) {
+        writeln!(io::stdout(), "{}", self.redactor.apply(text)).ok();
+    }
+
+    /// Values for the next steps.
+    pub fn values(&self, values: &[(&str, &str)]) {
+        let Some(path) = &self.values else { return };
+        let mut text = String::new();
+        for (name, value) in values {
+            let end = format!("{:032x}", fastrand::u128(..));
+            text += &format!("{name}<<{end}\n{value}\n{end}\n");
+        }
+        self.append(path, &text);
+    }
+
+    /// The run's page.
+    pub fn summary(&self, text: &str) {
+        let Some(path) = &self.summary else { return };
+        let text = self.redactor.apply(text);
+        self.append(path, &format!("{}\n", &text[..text.floor_char_boundary(SUMMARY)]));
+    }
+
+    fn append(&self, path: &Path, text: &str) {
+        let written = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .and_then(|mut f| f.write_all(text.as_bytes()));
+        if let Err(error) = written {
+            self.warn(&format!("{}: {error}", path.display()));
+        }
+    }
+
+    /// One line without secrets and escapes; `##[` would be a command wherever it stands.
+    fn harmless(&self, line: &str) -> String {
+        let line = self.redactor.apply(line);
+        plain(&line).replace(['\n', '\r'], " ").replace("##[", "#[")
+    }
+}

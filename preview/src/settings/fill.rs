@@ -1,0 +1,80 @@
+//! A pull request's facts in the agent's configuration: `${pr.number}`, `${sha}`, `${secret.NAME}`. Filled
+//! in after the file was read, so that a commit of digits stays a text.
+
+use preview_agent::config::yaml::{Content, Kind, Node, Position};
+
+use super::model::Secret;
+use crate::names::Preview;
+
+/// What is filled in.
+#[derive(Debug, Clone, Copy)]
+pub struct Fill<'a> {
+    /// Whose preview it is.
+    pub preview: &'a Preview,
+    /// The commit.
+    pub sha: &'a str,
+    /// The secrets that there are.
+    pub secrets: &'a [Secret],
+}
+
+impl Fill<'_> {
+    /// Fills all texts of the tree.
+    ///
+    /// # Errors
+    /// Where a placeholder means nothing, and why.
+    pub(super) fn fill(&self, node: &mut Node) -> Result<(), (Position, String)> {
+        match &mut node.content {
+            Content::Scalar { text, kind } => {
+                if let Some(filled) = self.text(text).map_err(|why| (node.at, why))? {
+                    (*text, *kind) = (filled, Kind::Text);
+                }
+                Ok(())
+            }
+            Content::List(items) => items.iter_mut().try_for_each(|item| self.fill(item)),
+            Content::Map(entries) => entries.iter_mut().try_for_each(|entry| self.fill(&mut entry.value)),
+            Content::Null => Ok(()),
+        }
+    }
+
+    /// The text with its placeholders filled, if it has any; others are the agent's.
+    fn text(&self, raw: &str) -> Result<Option<String>, String> {
+        let (mut filled, mut rest, mut any) = (String::new(), raw, false);
+        while let Some(start) = rest.find("${") {
+            let (before, tail) = (&rest[..start], &rest[start + 2..]);
+            filled += before;
+            let known = if before.ends_with('$') { None } else { self.value(tail)? };
+            match known {
+                Some((value, after)) => {
+                    (any, rest) = (true, after);
+                    filled += &value;
+                }
+                None => {
+                    filled += "${";
+                    rest = tail;
+                }
+            }
+        }
+        filled += rest;
+        Ok(any.then_some(filled))
+    }
+
+    /// What stands for this placeholder, and what follows it.
+    fn value<'t>(&self, tail: &'t str) -> Result<Option<(String, &'t str)>, String> {
+        let Some((name, after)) = tail.split_once('}') else { return Ok(None) };
+        let value = match name {
+            "pr.number" => self.preview.number.to_string(),
+            "sha" => self.sha.to_owned(),
+            _ => match name.strip_prefix("secret.") {
+                Some(secret) if self.secrets.iter().any(|known| known.name == secret) => {
+                    self.preview.secret(secret)
+                }
+                Some(_) => return Err("a `${secret.…}` that `secrets` does not list".to_owned()),
+                None if name.starts_with("pr.") => {
+                    return Err("of a pull request only ${pr.number} and ${sha} are known".to_owned());
+                }
+                None => return Ok(None),
+            },
+        };
+        Ok(Some((value, after)))
+    }
+}

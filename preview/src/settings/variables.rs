@@ -1,0 +1,71 @@
+//! The environment: the handbook's variables, and the secrets of the job.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// The environment of this command. `Debug` shows no value.
+#[derive(Clone, Default)]
+pub struct Variables(BTreeMap<String, SecretString>);
+
+/// Lines `NAME=value`, for secrets that a reusable workflow has no name for.
+const MORE: &str = "PREVIEW_SECRETS";
+
+impl Variables {
+    /// Those of the process; what [`MORE`] has comes under its own names.
+    #[must_use]
+    pub fn from_env() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// A value that is there and not empty: GitHub hands over an absent variable as an empty one.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.expose_secret()).filter(|value| !value.trim().is_empty())
+    }
+
+    /// The same, owned.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(|value| value.trim().to_owned())
+    }
+}
+
+impl FromIterator<(String, String)> for Variables {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
+        let mut all: BTreeMap<String, SecretString> =
+            variables.into_iter().map(|(name, value)| (name, value.into())).collect();
+        if let Some(more) = all.remove(MORE) {
+            for (name, value) in more.expose_secret().lines().filter_map(|line| line.split_once('=')) {
+                all.entry(name.trim().to_owned()).or_insert_with(|| value.trim().into());
+            }
+        }
+        Self(all)
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_is_an_absent_one_and_lines_have_names_of_their_own() {
+        let variables: Variables =
+            [("SG_ID", ""), ("AMI_ID", " ami-1 "), (MORE, "A=1\nB = x=y \nAMI_ID=ami-2\nno line\n")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into_iter()
+                .collect();
+        assert_eq!((variables.get("SG_ID"), variables.text("AMI_ID").as_deref()), (None, Some("ami-1")));
+        assert_eq!((variables.get("A"), variables.get("B")), (Some("1"), Some("x=y")));
+        assert!(!format!("{variables:?}").contains("x=y"));
+    }
+}

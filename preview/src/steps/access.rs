@@ -1,0 +1,151 @@
+//! Who gets in: rules in the instance's group, and in the database's.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::failure::Failure;
+use super::job::Job;
+use super::plan::tags;
+use crate::aws::{Opening, Rule};
+use crate::names::{PULL_REQUEST, PURPOSE, Preview, REPOSITORY, Scope, VIEWERS_DESCRIPTION};
+use crate::settings::Settings;
+
+/// PostgreSQL's port.
+const DATABASE: u16 = 5432;
+
+impl Job {
+    /// Opens the preview's port to the instance itself, to the viewers, and the database to the instance.
+    ///
+    /// # Errors
+    /// The first rule that could not be made.
+    pub(super) async fn open(
+        &self,
+        settings: &Settings,
+        preview: &Preview,
+        port: u16,
+        address: IpAddr,
+    ) -> Result<(), Failure> {
+        let purpose = settings.scope.purpose();
+        let group = &settings.instance.security_group;
+        let own = |group: &str, port| Opening {
+            group: group.to_owned(),
+            port,
+            from: address.into(),
+            description: preview.description(),
+            tags: tags(preview, purpose),
+        };
+        self.aws.open(&own(group, port)).await?;
+        if let Some(database) = &settings.instance.db_security_group {
+            self.aws.open(&own(database, DATABASE)).await?;
+        }
+        // All previews of the repository share these: a rule is known by port and network alone.
+        let mut tags = tags(preview, purpose);
+        tags.retain(|(key, _)| key != PULL_REQUEST);
+        let mut viewers: Vec<IpNet> = settings.viewers.clone();
+        viewers.sort_unstable();
+        viewers.dedup();
+        // Who was taken off the list.
+        self.close_to_viewers(&viewers).await?;
+        for from in viewers.into_iter().filter(|from| *from != IpNet::from(address)) {
+            let description = VIEWERS_DESCRIPTION.to_owned();
+            self.aws
+                .open(&Opening { group: group.clone(), port, from, description, tags: tags.clone() })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Opens the preview's port to this runner, for as long as it looks.
+    ///
+    /// # Errors
+    /// The rule could not be made.
+    pub(super) async fn open_to_runner(
+        &self,
+        settings: &Settings,
+        preview: &Preview,
+        port: u16,
+        runner: IpAddr,
+    ) -> Result<(), Failure> {
+        let opening = Opening {
+            group: settings.instance.security_group.clone(),
+            port,
+            from: runner.into(),
+            description: preview.runner_description(),
+            tags: tags(preview, settings.scope.purpose()),
+        };
+        Ok(self.aws.open(&opening).await?)
+    }
+
+    /// Closes this runner's rule.
+    pub(super) async fn close_to_runner(&self, preview: &Preview) {
+        let closed = self.close(|rule| rule.description == preview.runner_description(), preview, None);
+        if let Err(failure) = closed.await {
+            self.output.warn(&format!("the runner's rule stays: {}", failure.text()));
+        }
+    }
+
+    /// Closes all rules of a preview, the runner's included, and those that were made by hand as the handbook
+    /// says in groups that are known.
+    ///
+    /// # Errors
+    /// The first one that could not be closed.
+    pub(super) async fn close_all(
+        &self,
+        settings: Option<&Settings>,
+        preview: &Preview,
+    ) -> Result<u32, Failure> {
+        // By the whole description: that of number 1 is the beginning of that of number 12.
+        let ours = |rule: &Rule| {
+            rule.description == preview.description() || rule.description == preview.runner_description()
+        };
+        self.close(ours, preview, settings).await
+    }
+
+    async fn close(
+        &self,
+        which: impl Fn(&Rule) -> bool,
+        preview: &Preview,
+        settings: Option<&Settings>,
+    ) -> Result<u32, Failure> {
+        let mut found = self.aws.tagged_rules(PULL_REQUEST, &[&preview.number.to_string()]).await?;
+        found.retain(|rule| self.is_of_repository(rule));
+        for group in settings.into_iter().flat_map(groups) {
+            let by_hand = self.aws.rules(group).await?.into_iter().filter(|rule| rule.tags.is_empty());
+            found.extend(by_hand);
+        }
+        let mut closed = 0;
+        for rule in found.iter().filter(|rule| which(rule)) {
+            self.aws.close(rule).await?;
+            closed += 1;
+        }
+        Ok(closed)
+    }
+
+    /// Closes the viewers' rules but for those that are to stay.
+    ///
+    /// # Errors
+    /// The first one that could not be closed.
+    pub(super) async fn close_to_viewers(&self, stay: &[IpNet]) -> Result<(), Failure> {
+        for rule in self.aws.tagged_rules(PURPOSE, &Scope::PURPOSES).await? {
+            let stays = rule.from.is_some_and(|from| stay.contains(&from));
+            if rule.description == VIEWERS_DESCRIPTION && self.is_of_repository(&rule) && !stays {
+                self.aws.close(&rule).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether its tags name this repository.
+    pub(super) fn is_of_repository(&self, rule: &Rule) -> bool {
+        rule.tags.get(REPOSITORY).and_then(|tag| tag.parse().ok()).as_ref() == Some(&self.repository)
+    }
+}
+
+/// The groups in which previews have rules.
+fn groups(settings: &Settings) -> impl Iterator<Item = &str> {
+    let instance = &settings.instance;
+    let database = instance.db_security_group.as_deref();
+    let database = database.filter(|group| *group != instance.security_group);
+    [instance.security_group.as_str()].into_iter().chain(database)
+}

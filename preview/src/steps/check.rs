@@ -1,0 +1,67 @@
+//! `preview check`: all that a launch would need, looked at and not touched.
+
+use preview_agent::cli::exit;
+
+use super::failure::Failure;
+use super::job::Job;
+use super::load::Loaded;
+use super::user_data::{Release, ReleaseError};
+use crate::names::Preview;
+
+/// Looks at settings, credentials, account and GitHub; what is wrong is told line by line.
+///
+/// # Errors
+/// Never: all that is wrong is told.
+pub async fn check(
+    job: &Job,
+    loaded: &Loaded,
+    number: u64,
+    sha: &str,
+    release: &Result<Release, ReleaseError>,
+) -> u8 {
+    let mut faults = Vec::new();
+    match job.aws.caller().await {
+        Ok(caller) => {
+            job.output.say(&format!("account {} in {}, as {}", caller.account, job.aws.region, caller.arn))
+        }
+        Err(error) => faults.push(Failure::from(error)),
+    }
+    if let Some(github) = &job.github {
+        match github.open_pulls().await {
+            Ok(open) => job.output.say(&format!("{} has {} open pull requests", job.repository, open.len())),
+            Err(error) => faults.push(error.into()),
+        }
+    }
+    let settings = &loaded.settings;
+    for note in &loaded.notes {
+        job.output.say(note);
+    }
+    let preview = Preview { repository: job.repository.clone(), number, path: settings.path.clone() };
+    // Without credentials everything else fails for want of them.
+    if faults.is_empty() {
+        match job.plan(settings, &preview, sha, release).await {
+            Ok(plan) => {
+                let launch = &plan.launch;
+                job.output
+                    .say(&format!("would launch {} from {} in {}", launch.kind, launch.ami, launch.subnet));
+            }
+            Err(found) => faults.extend(found),
+        }
+    }
+    if settings.viewers.is_empty() {
+        job.output.say("note: nobody but the instance itself may open its address; `viewers` says who else");
+    }
+    job.output.say(
+        "beyond the handbook's list the role needs ssm:PutParameter, ssm:GetParameter and more: `preview iam-policy`",
+    );
+    for fault in &faults {
+        job.output.complain(&fault.text());
+    }
+    match faults.first() {
+        None => {
+            job.output.say("all is well");
+            exit::OK
+        }
+        Some(fault) => fault.code,
+    }
+}

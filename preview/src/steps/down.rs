@@ -1,0 +1,152 @@
+//! `preview down`: nothing of a pull request's preview is left.
+
+use preview_agent::cli::exit;
+
+use super::failure::Failure;
+use super::job::Job;
+use super::up::Ended;
+use super::watch::now;
+use crate::aws::Filter;
+use crate::names::Preview;
+use crate::report::{Told, Turn, summary};
+use crate::settings::Settings;
+
+/// Takes the preview of a pull request down. An open one keeps it, whatever an old event says; `force` is
+/// somebody's word.
+///
+/// # Errors
+/// What could not be removed.
+pub async fn down(job: &Job, number: u64, force: bool) -> Result<Ended, Failure> {
+    let pull = match &job.github {
+        Some(github) => github.pull(number).await?,
+        None => None,
+    };
+    if let (Some(pull), false) = (&pull, force)
+        && pull.open
+    {
+        job.output.say(&format!("#{number} is open: its preview stays (--force takes it down)"));
+        let told = Told::starting(&pull.head, job.run_url.clone());
+        return Ok(Ended { outcome: "open", code: exit::OK, told, address: None });
+    }
+    let settings = usual_settings(job).await;
+    let preview = Preview { repository: job.repository.clone(), number, path: path_of(settings.as_ref()) };
+    let told = take_down(job, settings.as_ref(), &preview).await?;
+    Ok(Ended { outcome: "gone", code: exit::OK, told, address: None })
+}
+
+/// The settings of the default branch, as far as they are to be had: whatever is wrong with them, what is left
+/// has to go, and is found by its tags.
+pub(super) async fn usual_settings(job: &Job) -> Option<Settings> {
+    let branch = match &job.github {
+        Some(github) => github.default_branch().await.ok()?,
+        None => String::new(),
+    };
+    job.settings_at(&branch).await.ok().map(|loaded| loaded.settings)
+}
+
+/// The folder of parameters, else the usual one.
+pub(super) fn path_of(settings: Option<&Settings>) -> String {
+    settings.map_or_else(|| "/pr-preview".to_owned(), |settings| settings.path.clone())
+}
+
+/// Rules first, since the address is soon a stranger's; then the instance, its parameters, and what was told.
+/// With one instance for a repository it stays while another pull request is open.
+///
+/// # Errors
+/// What could not be removed; the rest is.
+pub(super) async fn take_down(
+    job: &Job,
+    settings: Option<&Settings>,
+    preview: &Preview,
+) -> Result<Told, Failure> {
+    let mut failures = Vec::new();
+    let mut kept = |result: Result<usize, Failure>| {
+        result.unwrap_or_else(|failure| {
+            failures.push(failure);
+            0
+        })
+    };
+    let rules = kept(job.close_all(settings, preview).await.map(|closed| closed as usize));
+    let mut told = Told::starting("", job.run_url.clone());
+    told.turn = Turn::Closed;
+    let ended = kept(instances(job, preview, &mut told).await);
+    let parameters = kept(parameters(job, preview, told.instance.is_some()).await);
+    kept(viewers(job).await.map(|()| 0));
+    let nothing = rules + ended + parameters == 0;
+    job.output.say(&format!(
+        "{} in {}: {rules} rules, {ended} instances and {parameters} parameters removed{}",
+        preview.description(),
+        job.aws.region,
+        if nothing { "; there was nothing" } else { "" }
+    ));
+    job.output.summary(&summary(&told, now()));
+    // A pull request that never had a preview is not told that it has none.
+    if !nothing {
+        job.comment(preview.number, &told).await;
+    }
+    job.undeploy(preview.number).await;
+    let all = failures.iter().map(Failure::text).collect::<Vec<_>>().join("\n");
+    match failures.into_iter().next() {
+        Some(failure) => Err(Failure { message: all, hint: None, ..failure }),
+        None => Ok(told),
+    }
+}
+
+/// Ends the instances; how many. One that stays is told of.
+async fn instances(job: &Job, preview: &Preview, told: &mut Told) -> Result<usize, Failure> {
+    let filter = Filter { repository: job.repository.clone(), number: Some(preview.number) };
+    let (mut ended, mut failed) = (0, None);
+    for instance in job.aws.previews(Some(&filter)).await? {
+        told.sha = instance.commit().unwrap_or_default().to_owned();
+        if instance.is_shared()
+            && let Some(other) = another_open(job, preview.number).await?
+        {
+            told.notes.push(format!("The instance {} stays while #{other} is open.", instance.id));
+            job.output.say(&format!("{} stays while #{other} is open", instance.id));
+            told.instance = Some(instance.id);
+            continue;
+        }
+        match job.aws.terminate(&instance.id).await {
+            Ok(()) => {
+                job.output.say(&format!("ended {}", instance.id));
+                ended += 1;
+            }
+            Err(error) => failed = Some(Failure::from(error)),
+        }
+    }
+    failed.map_or(Ok(ended), Err)
+}
+
+/// Another pull request that is open, asked of GitHub at this moment.
+async fn another_open(job: &Job, number: u64) -> Result<Option<u64>, Failure> {
+    let Some(github) = &job.github else { return Ok(None) };
+    let open = github.open_pulls().await?;
+    Ok(open.iter().map(|pull| pull.number).find(|other| *other != number))
+}
+
+/// Removes status and secrets, but for the status of an instance that stays; how many. Those of another
+/// repository's pull request of this number are not ours.
+async fn parameters(job: &Job, preview: &Preview, stays: bool) -> Result<usize, Failure> {
+    for other in job.aws.previews(None).await? {
+        let is_another = other.repository().as_ref() != Some(&preview.repository);
+        if is_another
+            && other.number() == Some(preview.number)
+            && job.document(preview, &other.id).await?.is_some()
+        {
+            return Ok(0);
+        }
+    }
+    let mut names = job.aws.names(&preview.folder()).await?;
+    names.retain(|name| !stays || *name != preview.status());
+    job.aws.delete(&names).await?;
+    Ok(names.len())
+}
+
+/// Once the repository has no preview any more, nobody is let in.
+async fn viewers(job: &Job) -> Result<(), Failure> {
+    let filter = Filter { repository: job.repository.clone(), number: None };
+    if job.aws.previews(Some(&filter)).await?.is_empty() {
+        job.close_to_viewers(&[]).await?;
+    }
+    Ok(())
+}

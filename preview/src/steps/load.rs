@@ -1,0 +1,77 @@
+//! The settings of a pull request: the base branch's, with what the pull request may change.
+
+use super::failure::Failure;
+use super::job::Job;
+use crate::github::Pull;
+use crate::settings::{FILE, Refused, Settings, read, with_head, without_file};
+
+/// Settings with where they come from.
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// What the pull request says beyond what is taken from it.
+    pub refused: Vec<Refused>,
+    /// What a reader should know of their source.
+    pub notes: Vec<String>,
+}
+
+impl Job {
+    /// The settings for this pull request.
+    ///
+    /// # Errors
+    /// A file that is wrong, that of the pull request included: it would be wrong after the merge.
+    pub async fn settings_of(&self, pull: &Pull) -> Result<Loaded, Failure> {
+        let loaded = self.read(pull).await?;
+        for secret in &loaded.settings.secrets {
+            if let Some(value) = self.variables.get(&secret.variable) {
+                self.redactor.learn(value);
+                self.output.mask(value);
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// The settings of a commit, for what concerns no pull request.
+    ///
+    /// # Errors
+    /// A file that is wrong.
+    pub async fn settings_at(&self, commit: &str) -> Result<Loaded, Failure> {
+        let pull = Pull { number: 0, open: true, head: commit.to_owned(), base: commit.to_owned() };
+        self.settings_of(&pull).await
+    }
+
+    async fn read(&self, pull: &Pull) -> Result<Loaded, Failure> {
+        let parsed = |file: &str, text: &str| read(file, text, &self.repository, &self.variables);
+        if let Some(path) = &self.settings {
+            let file = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::settings(format!("{file}: {error}")))?;
+            return Ok(Loaded::alone(parsed(&file, &text)?));
+        }
+        let (base, head) = match &self.github {
+            Some(github) if pull.head == pull.base => (github.file(FILE, &pull.base).await?, None),
+            Some(github) => (github.file(FILE, &pull.base).await?, github.file(FILE, &pull.head).await?),
+            None => (None, None),
+        };
+        let of_base = format!("{FILE} of the base branch");
+        let of_head = format!("{FILE} of the pull request");
+        match (base, head) {
+            (Some(base), Some(head)) => {
+                let (settings, refused) = with_head(parsed(&of_base, &base)?, &parsed(&of_head, &head)?);
+                Ok(Loaded { refused, ..Loaded::alone(settings) })
+            }
+            (Some(base), None) => Ok(Loaded::alone(parsed(&of_base, &base)?)),
+            (None, Some(head)) => {
+                let note = format!("The base branch has no {FILE} yet: the pull request's is used as it is.");
+                Ok(Loaded { notes: vec![note], ..Loaded::alone(parsed(&of_head, &head)?) })
+            }
+            (None, None) => Ok(Loaded::alone(without_file(&self.repository, &self.variables)?)),
+        }
+    }
+}
+
+impl Loaded {
+    fn alone(settings: Settings) -> Self {
+        Self { settings, refused: Vec::new(), notes: Vec::new() }
+    }
+}

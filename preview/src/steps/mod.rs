@@ -1,0 +1,30 @@
+//! What the commands do, step by step.
+
+mod access;
+mod check;
+mod down;
+mod evidence;
+mod failure;
+mod finish;
+mod job;
+mod launch;
+mod load;
+mod look;
+mod plan;
+mod reach;
+mod room;
+mod sweep;
+mod tell;
+mod up;
+mod user_data;
+mod watch;
+
+pub use check::check;
+pub use down::down;
+pub use failure::Failure;
+pub use job::Job;
+pub use load::Loaded;
+pub use look::{list, logs, status};
+pub use sweep::sweep;
+pub use up::{Ended, up, wait};
+pub use user_data::{Release, ReleaseError};

@@ -1,0 +1,221 @@
+//! Whether all that a launch names is there and fits together: every fault at once, each with its remedy.
+
+use std::net::IpAddr;
+
+use super::failure::Failure;
+use super::job::Job;
+use super::user_data::{Release, ReleaseError};
+use crate::aws::{AwsError, Image, Launch};
+use crate::names::{COMMIT, PULL_REQUEST, PURPOSE, Preview, REPOSITORY};
+use crate::settings::{AgentConfig, Ami, Fill, Settings};
+
+/// Where AWS keeps the newest Amazon Linux 2023 (AWS, "Amazon Linux 2023 on Amazon EC2").
+const AL2023: &str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-";
+
+/// What is to be launched, and what is to be opened for it.
+pub(super) struct Plan {
+    /// The launch, without its token.
+    pub(super) launch: Launch,
+    /// The agent's configuration.
+    pub(super) agent: AgentConfig,
+}
+
+impl Plan {
+    /// The address of the preview on this host.
+    pub(super) fn url(&self, host: IpAddr) -> String {
+        let port = self.agent.config.app.publish.port;
+        match host {
+            IpAddr::V4(host) => format!("http://{host}:{port}"),
+            IpAddr::V6(host) => format!("http://[{host}]:{port}"),
+        }
+    }
+}
+
+/// Tags of all that belongs to a preview.
+pub(super) fn tags(preview: &Preview, purpose: &str) -> Vec<(String, String)> {
+    [
+        (PURPOSE, purpose.to_owned()),
+        (REPOSITORY, preview.repository.to_string()),
+        (PULL_REQUEST, preview.number.to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .to_vec()
+}
+
+impl Job {
+    /// Looks at all that the launch of this commit needs.
+    ///
+    /// # Errors
+    /// Every fault that was found.
+    pub(super) async fn plan(
+        &self,
+        settings: &Settings,
+        preview: &Preview,
+        sha: &str,
+        release: &Result<Release, ReleaseError>,
+    ) -> Result<Plan, Vec<Failure>> {
+        let instance = &settings.instance;
+        let mut faults = Vec::new();
+        self.secrets_are_there(settings, &mut faults);
+        let fill = Fill { preview, sha, secrets: &settings.secrets };
+        let agent = keep(&mut faults, AgentConfig::new(settings, &fill).map_err(Failure::from));
+        let kind = keep(&mut faults, self.aws.instance_type(&instance.kind).await.map_err(Failure::from));
+        let image = match &kind {
+            Some(kind) => keep(&mut faults, self.image(instance.ami.as_ref(), &kind.architecture).await),
+            None => None,
+        };
+        if let (Some(image), Some(kind)) = (&image, &kind)
+            && image.architecture != kind.architecture
+        {
+            let message = format!(
+                "{} is for {}, and {} has {}",
+                image.id, image.architecture, kind.name, kind.architecture
+            );
+            faults.push(
+                Failure::settings(message)
+                    .hint("Choose `instance.ami` and `instance.type` of one architecture."),
+            );
+        }
+        if let (Some(image), Some(volume)) = (&image, instance.volume)
+            && volume < image.least_volume
+        {
+            let message =
+                format!("`instance.volume` is {volume} GiB, and {} needs {}", image.id, image.least_volume);
+            faults.push(Failure::settings(message).hint("Make it larger, or leave it out."));
+        }
+        self.network_fits(settings, &mut faults).await;
+        let user_data = agent.as_ref().and_then(|agent| {
+            let made = release.as_ref().map_err(Clone::clone);
+            let made = made.and_then(|release| release.user_data(&agent.text, &preview.status()));
+            keep(&mut faults, made.map_err(|error| Failure::settings(error.to_string())))
+        });
+        let (Some(agent), Some(image), Some(user_data), true) = (agent, image, user_data, faults.is_empty())
+        else {
+            return Err(faults);
+        };
+        let mut tags = tags(preview, settings.scope.purpose());
+        tags.extend(
+            [("Name", instance.name.as_str()), (COMMIT, sha)].map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
+        let launch = Launch {
+            ami: image.id,
+            root_device: image.root_device,
+            kind: instance.kind.clone(),
+            subnet: instance.subnet.clone(),
+            security_group: instance.security_group.clone(),
+            profile: instance.profile.clone(),
+            volume: instance.volume,
+            user_data,
+            tags,
+            token: token(),
+        };
+        match self.aws.rehearse(&launch).await {
+            Ok(()) => Ok(Plan { launch, agent }),
+            Err(error) => Err(vec![explained(error)]),
+        }
+    }
+
+    /// Every secret has its variable, and a value that Parameter Store takes.
+    fn secrets_are_there(&self, settings: &Settings, faults: &mut Vec<Failure>) {
+        for secret in &settings.secrets {
+            let variable = &secret.variable;
+            let wrong = match self.variables.get(variable) {
+                None if secret.optional => continue,
+                None => {
+                    format!("{variable} is empty or not set, and the secret {} comes from it", secret.name)
+                }
+                // Larger ones are charged; `{{` would name another parameter.
+                Some(value) if value.len() > 4096 => {
+                    format!("{variable} is longer than 4096 bytes, which Parameter Store does not take")
+                }
+                Some(value) if value.contains("{{") => {
+                    format!("{variable} holds `{{{{`, which Parameter Store does not take")
+                }
+                Some(_) => continue,
+            };
+            faults.push(Failure::settings(wrong).hint(
+                "Add it to the repository's secrets and hand it to the workflow; runs of forks and of Dependabot get none.",
+            ));
+        }
+    }
+
+    async fn image(&self, ami: Option<&Ami>, architecture: &str) -> Result<Image, Failure> {
+        let newest = Ami::Parameter(format!("{AL2023}{architecture}"));
+        let id = match ami.unwrap_or(&newest) {
+            Ami::Id(id) => id.clone(),
+            Ami::Parameter(name) => {
+                let id = self.aws.parameter(name).await?;
+                id.filter(|id| id.starts_with("ami-")).ok_or_else(|| {
+                    Failure::settings(format!("the parameter {name} names no machine image"))
+                        .hint("Correct `instance.ami`, or leave it out for Amazon Linux 2023.")
+                })?
+            }
+        };
+        let image = self.aws.image(&id).await?;
+        let image = image.filter(|image| image.available);
+        image.ok_or_else(|| {
+            Failure::settings(format!("the machine image {id} is not available here"))
+                .hint("Correct `instance.ami` (AMI_ID); ids differ by region.")
+        })
+    }
+
+    /// Subnet and groups are there and in one network.
+    async fn network_fits(&self, settings: &Settings, faults: &mut Vec<Failure>) {
+        let instance = &settings.instance;
+        let subnet = keep(faults, self.aws.subnet(&instance.subnet).await.map_err(Failure::from)).flatten();
+        if let Some(subnet) = &subnet {
+            if !subnet.available {
+                faults.push(Failure::settings(format!("the subnet {} is not ready", instance.subnet)));
+            }
+            if subnet.free == 0 {
+                let message = format!("the subnet {} has no address left", instance.subnet);
+                faults.push(
+                    Failure::new(message)
+                        .hint("End what is not needed, or choose another `instance.subnet`."),
+                );
+            }
+        }
+        let database = instance.db_security_group.as_ref().map(|group| ("db_security_group", group));
+        for (name, id) in [("security_group", &instance.security_group)].into_iter().chain(database) {
+            let group = keep(faults, self.aws.group(id).await.map_err(Failure::from)).flatten();
+            // The database may be in another network, reached by peering.
+            if let (Some(group), Some(subnet), "security_group") = (group, &subnet, name)
+                && group.vpc != subnet.vpc
+            {
+                let message = format!("{id} is in {}, and {} in {}", group.vpc, instance.subnet, subnet.vpc);
+                faults.push(
+                    Failure::settings(message)
+                        .hint("Choose group (SG_ID) and subnet (SUBNET_ID) of one VPC."),
+                );
+            }
+        }
+    }
+}
+
+/// A refusal of EC2's, with what only a launch can know about it.
+fn explained(error: AwsError) -> Failure {
+    let of_profile = is_of_profile(&error);
+    let failure = Failure::from(error);
+    match of_profile {
+        true => {
+            failure.hint("Correct `instance.profile` (INSTANCE_PROFILE): the profile's name, not its ARN.")
+        }
+        false => failure,
+    }
+}
+
+/// Whether EC2 does not know the instance profile, or not yet.
+pub(super) fn is_of_profile(error: &AwsError) -> bool {
+    matches!(error, AwsError::Rejected { code, message, .. }
+        if code == "InvalidParameterValue" && message.contains("IAM Instance Profile"))
+}
+
+/// The value, or the fault put down.
+fn keep<T>(faults: &mut Vec<Failure>, result: Result<T, Failure>) -> Option<T> {
+    result.map_err(|fault| faults.push(fault)).ok()
+}
+
+/// A new launch: a token that was used, even for an instance that is gone by now, would give that one.
+pub(super) fn token() -> String {
+    format!("preview-{:032x}", fastrand::u128(..))
+}

@@ -1,0 +1,75 @@
+//! `preview sweep`: what closed pull requests have left, since not every close starts a run.
+
+use std::collections::BTreeSet;
+
+use preview_agent::cli::exit;
+
+use super::down::{path_of, take_down, usual_settings};
+use super::failure::Failure;
+use super::job::Job;
+use crate::aws::Filter;
+use crate::github::GitHub;
+use crate::names::{PULL_REQUEST, PURPOSE, Preview, REPOSITORY, Scope, number};
+
+/// Looks for previews of closed pull requests, and with `act` takes them down; how it ended.
+///
+/// # Errors
+/// What could not be looked at, or not be removed; the rest is.
+pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
+    let Some(github) = &job.github else {
+        return Err(Failure::new("which pull requests are closed? Without GITHUB_TOKEN nobody says so"));
+    };
+    let settings = usual_settings(job).await;
+    let path = path_of(settings.as_ref());
+    let mut failures = Vec::new();
+    let mut left = 0;
+    for number in candidates(job, &path).await? {
+        match is_closed(github, number).await {
+            Ok(false) => {}
+            Ok(true) => {
+                left += 1;
+                // A close whose run did its work leaves nothing to be found here.
+                job.output.warn(&format!("#{number} is closed, and its preview is not gone"));
+                let preview = Preview { repository: job.repository.clone(), number, path: path.clone() };
+                if act && let Err(failure) = take_down(job, settings.as_ref(), &preview).await {
+                    failures.push(failure);
+                }
+            }
+            Err(failure) => {
+                job.output.warn(&format!("#{number} is left as it is: {}", failure.text()));
+            }
+        }
+    }
+    job.output.say(match (left, act) {
+        (0, _) => "nothing is left over",
+        (_, true) => "swept",
+        (_, false) => "nothing was touched; --act takes it down",
+    });
+    match failures.into_iter().reduce(|a, b| Failure {
+        message: format!("{}\n{}", a.text(), b.text()),
+        hint: None,
+        ..a
+    }) {
+        Some(failure) => Err(failure),
+        None => Ok(exit::OK),
+    }
+}
+
+/// Numbers that have an instance, a rule or a secret of this repository.
+async fn candidates(job: &Job, path: &str) -> Result<BTreeSet<u64>, Failure> {
+    let filter = Filter { repository: job.repository.clone(), number: None };
+    let instances = job.aws.previews(Some(&filter)).await?;
+    let mut found: BTreeSet<u64> = instances.iter().filter_map(crate::aws::Instance::number).collect();
+    let rules = job.aws.tagged_rules(PURPOSE, &Scope::PURPOSES).await?;
+    let ours = rules.iter().filter(|rule| job.is_of_repository(rule));
+    found.extend(ours.filter_map(|rule| number(rule.tags.get(PULL_REQUEST)?)));
+    let names = job.aws.tagged_names(REPOSITORY, &job.repository.to_string()).await?;
+    let inside = names.iter().filter_map(|name| name.strip_prefix(path)?.strip_prefix('/'));
+    found.extend(inside.filter_map(|rest| number(rest.split('/').next()?)));
+    Ok(found)
+}
+
+/// Asked one by one: a list of open ones may be incomplete, and what it lacks would be ended.
+async fn is_closed(github: &GitHub, number: u64) -> Result<bool, Failure> {
+    Ok(github.pull(number).await?.is_none_or(|pull| !pull.open))
+}

@@ -1,0 +1,194 @@
+//! An account: EC2, STS and Parameter Store behind one address.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+
+use super::calls::{Fields, Seen, Trouble, Troubles};
+use super::ec2::{self, Instance, Rule};
+use super::server::Server;
+use super::ssm::{self, Parameter};
+
+pub const ACCOUNT: &str = "123456789012";
+pub const SUBNET: &str = "subnet-0123456789abcdef0";
+pub const GROUP: &str = "sg-0123456789abcdef0";
+pub const DB_GROUP: &str = "sg-0fedcba9876543210";
+pub const AMI: &str = "ami-0123456789abcdef0";
+
+/// What happens once an instance is launched.
+type Launched = Box<dyn Fn(&str, &mut Inner) + Send>;
+
+#[derive(Default)]
+pub struct Inner {
+    pub instances: Vec<Instance>,
+    pub rules: Vec<Rule>,
+    pub parameters: BTreeMap<String, Parameter>,
+    /// Client tokens with what was asked and the instance that came of it.
+    pub tokens: BTreeMap<String, (Fields, String)>,
+    pub seen: Vec<Seen>,
+    pub troubles: Troubles,
+    pub on_launch: Option<Launched>,
+    /// Items of one page of a list.
+    pub page: Option<usize>,
+    /// How many looks find a new instance unknown, and without an address.
+    pub unknown: usize,
+    pub no_address: usize,
+    /// The state that instances are in from now on, whatever they were, with its reason.
+    pub console: String,
+    /// What each command on an instance writes.
+    pub log: String,
+    /// The most instances that there may be, those that are ending included.
+    pub quota: Option<usize>,
+    /// How many looks an instance takes to end.
+    pub ending: usize,
+    /// Answers come without tags.
+    pub no_tags: bool,
+    /// The request of this number, from 1, is never answered; it is done before that, or not.
+    pub silent_at: Option<(usize, bool)>,
+}
+
+pub struct Account {
+    server: Server,
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl Account {
+    pub fn start() -> Self {
+        let inner = Arc::new(Mutex::new(Inner::default()));
+        inner.lock().unwrap().parameters.insert(
+            "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64".to_owned(),
+            Parameter { value: AMI.to_owned(), secure: false, tags: BTreeMap::new() },
+        );
+        let server = Server::start(Router::new().fallback(answer).with_state(Arc::clone(&inner)));
+        Self { server, inner }
+    }
+
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    /// The next `times` requests of this action fail so.
+    pub fn trouble(&self, action: &str, times: usize, trouble: Trouble) {
+        self.lock().troubles.add(action, times, trouble);
+    }
+
+    /// What happens at each launch.
+    pub fn on_launch(&self, then: impl Fn(&str, &mut Inner) + Send + 'static) {
+        self.lock().on_launch = Some(Box::new(then));
+    }
+
+    /// How often an action was asked for.
+    pub fn count(&self, action: &str) -> usize {
+        self.lock().seen.iter().filter(|seen| seen.action == action).count()
+    }
+
+    /// The requests of this action.
+    pub fn calls(&self, action: &str) -> Vec<Fields> {
+        let seen = self.lock().seen.clone();
+        seen.into_iter().filter(|seen| seen.action == action).map(|seen| seen.fields).collect()
+    }
+
+    /// Instances that have neither ended nor are about to.
+    pub fn alive(&self) -> Vec<Instance> {
+        self.lock()
+            .instances
+            .iter()
+            .filter(|it| it.state == "running" || it.state == "pending")
+            .cloned()
+            .collect()
+    }
+
+    /// The rules of a group, as `port from description`.
+    pub fn rules(&self, group: &str) -> Vec<String> {
+        let inner = self.lock();
+        let of_group = inner.rules.iter().filter(|rule| rule.group == group);
+        of_group.map(|rule| format!("{} {} {}", rule.port, rule.from, rule.description)).collect()
+    }
+
+    /// The names of all parameters of previews.
+    pub fn parameters(&self) -> Vec<String> {
+        self.lock().parameters.keys().filter(|name| !name.starts_with("/aws")).cloned().collect()
+    }
+}
+
+async fn answer(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: Bytes) -> Response {
+    let answer = answered(&mut inner.lock().unwrap(), &headers, &body);
+    match answer {
+        Some(answer) => answer,
+        None => std::future::pending().await,
+    }
+}
+
+/// The answer, or `None` where there is never one.
+fn answered(inner: &mut Inner, headers: &HeaderMap, body: &Bytes) -> Option<Response> {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let json = target.is_some();
+    let (action, fields) = match target {
+        Some(target) => (target.rsplit('.').next().unwrap().to_owned(), of_json(body)),
+        None => {
+            let fields: Fields = url::form_urlencoded::parse(body).into_owned().collect();
+            (fields["Action"].clone(), fields)
+        }
+    };
+    inner.seen.push(Seen { action: action.clone(), fields: fields.clone() });
+    let silent = inner.silent_at.filter(|(at, _)| *at == inner.seen.len());
+    // A rehearsal has troubles of its own.
+    let dry = fields.get("DryRun").is_some_and(|dry| dry == "true");
+    let trouble = inner.troubles.next(&if dry { format!("{action}?") } else { action.clone() });
+    match (&silent, &trouble) {
+        (Some((_, false)), _) | (_, Some(Trouble::Hang)) => return None,
+        (_, Some(Trouble::Error(status, code, message))) => return Some(error(json, *status, code, message)),
+        (_, Some(Trouble::Cut)) => return Some(cut()),
+        _ => {}
+    }
+    let made = if json { ssm::answer(inner, &action, body) } else { ec2::answer(inner, &action, &fields) };
+    match (silent, trouble) {
+        (Some(_), _) => return None,
+        (_, Some(Trouble::Lost)) => return Some(cut()),
+        _ => {}
+    }
+    Some(match made {
+        Ok(body) => {
+            let kind = if json { "application/x-amz-json-1.1" } else { "text/xml;charset=UTF-8" };
+            (StatusCode::OK, [("content-type", kind)], body).into_response()
+        }
+        Err((status, code, message)) => error(json, status, &code, &message),
+    })
+}
+
+/// The fields of a JSON body's top level.
+fn of_json(body: &[u8]) -> Fields {
+    let body: Value = serde_json::from_slice(body).unwrap();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    body.as_object().unwrap().iter().map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+/// A body that breaks off.
+fn cut() -> Response {
+    let body = Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
+    Response::builder().header("content-length", "1000").body(body).unwrap()
+}
+
+fn error(json: bool, status: u16, code: &str, message: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap();
+    if json {
+        let body = serde_json::json!({ "__type": code, "message": message }).to_string();
+        return (status, [("content-type", "application/x-amz-json-1.1")], body).into_response();
+    }
+    let body = format!(
+        "<Response><Errors><Error><Code>{code}</Code><Message>{}</Message></Error></Errors>\
+         <RequestID>00000000-0000-4000-8000-000000000000</RequestID></Response>",
+        ec2::escaped(message)
+    );
+    (status, [("content-type", "text/xml")], body).into_response()
+}

@@ -1,0 +1,14 @@
+//! What the tests of `preview` stand on: an account of AWS's and a GitHub that are strict and misbehave on
+//! command, and the program itself as a process.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub mod account;
+pub mod calls;
+pub mod ec2;
+pub mod github;
+#[path = "../../../tests/support/server.rs"]
+pub mod server;
+pub mod ssm;
+pub mod status;
+pub mod world;

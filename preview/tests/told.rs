@@ -1,0 +1,151 @@
+//! What the pull request is told, and what becomes of it where GitHub will not.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
+
+mod support;
+
+use support::github::{BOT, Refusal};
+use support::status::{document, says};
+use support::world::{World, act_as_preview};
+
+#[test]
+fn preview() {
+    act_as_preview();
+}
+
+fn ready() -> World {
+    let world = World::new();
+    world.account.on_launch(|id, inner| says(inner, 7, &document(id, 7, "ready")));
+    world
+}
+
+#[test]
+fn the_comment_is_found_on_a_later_page_and_kept_one() {
+    let world = ready();
+    for i in 0..120 {
+        world.github.comment(7, Some("octocat"), &format!("comment {i}"));
+    }
+    world.run(&["up", "7"]).ended(0);
+    world.run(&["up", "7"]).ended(0);
+    let ours =
+        world.github.comments(7).into_iter().filter(|comment| comment.starts_with("<!-- preview-agent -->"));
+    assert_eq!(ours.count(), 1);
+}
+
+#[test]
+fn a_strangers_comment_with_our_marker_is_left_alone() {
+    let world = ready();
+    let marked = "<!-- preview-agent -->\nI am the preview";
+    world.github.comment(7, Some("eve"), marked);
+    world.github.comment(7, None, marked);
+    world.run(&["up", "7"]).ended(0);
+    let comments = world.github.comments(7);
+    assert_eq!(comments.iter().filter(|comment| *comment == marked).count(), 2);
+    assert_eq!(comments.len(), 3);
+}
+
+#[test]
+fn a_token_of_ones_own_keeps_its_own_comment() {
+    let world = ready();
+    world.github.lock().login = Some("octocat".to_owned());
+    world.github.comment(7, Some(BOT), "<!-- preview-agent -->\nanother tool's");
+    for _ in 0..2 {
+        world.run(&["up", "7"]).ended(0);
+    }
+    assert_eq!(world.github.comments(7).len(), 2);
+}
+
+#[test]
+fn a_comment_that_is_gone_is_written_anew() {
+    let world = ready();
+    world.github.comment(7, Some(BOT), "<!-- preview-agent -->\nold");
+    world.github.refuse("PATCH", 1, Refusal::new(404, "Not Found"));
+    world.run(&["up", "7"]).ended(0);
+    assert!(world.github.comments(7).iter().any(|comment| comment.contains("ready")));
+}
+
+#[test]
+fn where_github_says_no_the_preview_stands_and_the_permission_is_named() {
+    let world = ready();
+    let headers = vec![("x-accepted-github-permissions", "pull_requests=write".to_owned())];
+    let refusal = Refusal { headers, ..Refusal::new(403, "Resource not accessible by integration") };
+    world.github.refuse("/comments", 99, refusal.clone());
+    world.github.refuse("POST /repos/acme/api/deployments", 99, refusal);
+    world.run(&["up", "7"]).ended(0).says("pull_requests=write").says("pull-requests: write");
+    assert_eq!(world.account.alive().len(), 1);
+}
+
+#[test]
+fn a_locked_conversation_is_said_as_such() {
+    let world = ready();
+    world.github.refuse(
+        "POST /repos/acme/api/issues",
+        99,
+        Refusal::new(403, "Unable to create comment because issue is locked."),
+    );
+    world.run(&["up", "7"]).ended(0).says("the conversation is locked").says_not("pull-requests: write");
+}
+
+#[test]
+fn a_rate_limit_is_waited_for_where_that_is_short() {
+    let world = ready();
+    let headers = vec![("retry-after", "1".to_owned())];
+    let refusal = Refusal { headers, ..Refusal::new(403, "You have exceeded a secondary rate limit.") };
+    world.github.refuse("POST /repos/acme/api/issues", 1, refusal);
+    world.run(&["up", "7"]).ended(0);
+    assert_eq!(world.github.comments(7).len(), 1);
+    let refusal =
+        Refusal { headers: vec![("retry-after", "3600".to_owned())], ..Refusal::new(429, "Too many") };
+    world.github.refuse("PATCH", 99, refusal);
+    world.run(&["up", "7"]).ended(0).says("rate limit is reached for another 3600 s");
+}
+
+#[test]
+fn a_deployment_that_is_refused_is_a_warning() {
+    for refusal in
+        [Refusal::new(409, "Conflict merging main into it"), Refusal::new(422, "Validation Failed")]
+    {
+        let world = ready();
+        let message = refusal.message;
+        world.github.refuse("POST /repos/acme/api/deployments", 1, refusal);
+        world.run(&["up", "7"]).ended(0).says("warning:").says(message);
+        assert_eq!(world.github.deployed(7), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn deployments_of_other_pull_requests_stay_as_they_are() {
+    let mut world = ready();
+    world.github.open(8);
+    world.run(&["up", "7"]).ended(0);
+    world.github.close(8);
+    world.pull_request("closed", 8);
+    world.run(&["down"]).ended(0);
+    assert_eq!(world.github.deployed(7), ["success"]);
+    world.github.close(7);
+    world.pull_request("closed", 7);
+    world.run(&["down"]).ended(0);
+    assert_eq!(world.github.deployed(7), ["inactive"]);
+}
+
+#[test]
+fn without_a_token_the_preview_comes_up_and_nobody_is_told() {
+    let mut world = ready();
+    world.set("GITHUB_TOKEN", "");
+    world.run(&["up", "7", "--sha", support::github::HEAD]).ended(0).says("Preview URL");
+    world.run(&["up", "7"]).ended(1).says("--sha");
+    assert_eq!(world.github.lock().seen.len(), 0);
+}
+
+#[test]
+fn as_json_there_is_one_document() {
+    let world = ready();
+    let ran = world.run(&["up", "7", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&ran.ended(0).out).unwrap();
+    assert_eq!((&document["outcome"], &document["url"]), (&"ready".into(), &"http://127.0.0.1:8000".into()));
+    let ran = world.run(&["list", "--json"]);
+    let list: serde_json::Value = serde_json::from_str(&ran.ended(0).out).unwrap();
+    assert_eq!((&list[0]["number"], &list[0]["repository"]), (&7.into(), &"acme/api".into()));
+    world.run(&["status", "7"]).ended(0).says("ready: said by the agent");
+    world.run(&["status", "9"]).ended(4).says("#9 has no preview");
+}
