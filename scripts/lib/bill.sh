@@ -3,15 +3,15 @@
 
 CYCLONEDX=0.5.9
 
-# linked_crates TARGET: "NAME VERSION" of every crate whose code is in the executable.
+# linked_crates TARGET: "NAME VERSION" of every crate whose code is in an executable.
 linked_crates() {
-  "$CARGO_COMMAND" tree --locked --target "$1" --edges normal,no-proc-macro --prefix none --no-dedupe --format '{p}' \
+  "$CARGO_COMMAND" tree --locked --workspace --target "$1" --edges normal,no-proc-macro --prefix none --no-dedupe --format '{p}' \
     | awk '{ print $1, substr($2, 2) }' | LC_ALL=C sort -u
 }
 
 # write_bills: one CycloneDX document for each executable, beside it.
 write_bills() {
-  local arch bin=$CACHE/cargo-cyclonedx-$CYCLONEDX
+  local arch program bin=$CACHE/cargo-cyclonedx-$CYCLONEDX
   # Its code is in no executable of ours, so it need not be fast, only here soon.
   [[ -x $bin/bin/cargo-cyclonedx ]] || quietly "installing cargo-cyclonedx" env -u CARGO_TARGET_DIR \
     "$CARGO_COMMAND" install --locked --debug --root "$bin" "cargo-cyclonedx@$CYCLONEDX"
@@ -20,13 +20,15 @@ write_bills() {
       cd "$ROOT" || exit
       SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
       export SOURCE_DATE_EPOCH
-      # It writes beside Cargo.toml and nowhere else.
-      trap 'rm -f "$ROOT/agent-$arch.cdx.json"' EXIT
-      quietly "bill of materials of agent-$arch" "$bin/bin/cargo-cyclonedx" cyclonedx --format json \
-        --spec-version 1.5 --target "$arch-unknown-linux-musl" --no-build-deps --override-filename "agent-$arch.cdx"
-      # It names the folder it found us in.
-      sed "s|path+file://$ROOT|path+file:///preview-agent|g; s|?download_url=file://\.||g" \
-        "agent-$arch.cdx.json" >"$DIST/agent-$arch.cdx.json"
+      # It writes beside each Cargo.toml and nowhere else.
+      trap 'rm -f "$ROOT/bill-$arch.cdx.json" "$ROOT/preview/bill-$arch.cdx.json"' EXIT
+      quietly "bills of materials for $arch" "$bin/bin/cargo-cyclonedx" cyclonedx --format json \
+        --spec-version 1.5 --target "$arch-unknown-linux-musl" --no-build-deps --override-filename "bill-$arch.cdx"
+      for program in "${!PROGRAMS[@]}"; do
+        # It names the folder it found us in.
+        sed "s|path+file://$ROOT|path+file:///preview-agent|g; s|?download_url=file://\.||g" \
+          "$([[ $program == agent ]] || echo preview/)bill-$arch.cdx.json" >"$DIST/$program-$arch.cdx.json"
+      done
     )
   done
   check_bills
@@ -34,9 +36,9 @@ write_bills() {
 
 # check_bills: the documents against the schema of their version.
 check_bills() {
-  local arch
-  for arch in "${ARCHITECTURES[@]}"; do
-    "$RELEASE_VENV/bin/python" - "$DIST/agent-$arch.cdx.json" <<'PYTHON' || die "agent-$arch.cdx.json is no valid bill"
+  local file
+  for file in "$DIST"/*.cdx.json; do
+    "$RELEASE_VENV/bin/python" - "$file" <<'PYTHON' || die "$file is no valid bill"
 import json, sys
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -46,7 +48,7 @@ if error := JsonStrictValidator(SchemaVersion.V1_5).validate_str(text):
     sys.exit(str(error))
 names = {component["name"] for component in json.loads(text)["components"]}
 # What is linked, what is not, and one of each that only tests or Windows would bring.
-assert {"tokio", "ring", "bollard"} <= names, names
+assert {"tokio", "ring", "clap"} <= names, names
 assert not {"insta", "proptest", "jsonschema", "windows-sys"} & names, names
 print(f"==> {sys.argv[1]}: valid, {len(names)} components", file=sys.stderr)
 PYTHON

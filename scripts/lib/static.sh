@@ -4,6 +4,8 @@
 DIST=${CARGO_TARGET_DIR:-$ROOT/target}/dist
 # shellcheck disable=SC2034 # for the scripts that include this
 ARCHITECTURES=(x86_64 aarch64)
+# What a release has of each architecture, and the package of each.
+declare -A PROGRAMS=([agent]=preview-agent [preview]=preview)
 
 install_static_tools() { install_commands curl:curl readelf:binutils; }
 
@@ -59,9 +61,9 @@ remapped_flags() {
   printf '%s' "${flags[*]}"
 }
 
-# build_static ARCHITECTURE: one executable, into $DIST.
+# build_static PROGRAM ARCHITECTURE: one executable, into $DIST.
 build_static() {
-  local arch=$1 target=$1-unknown-linux-musl folder extra=()
+  local program=$1 arch=$2 target=$2-unknown-linux-musl folder extra=()
   choose_route "$target"
   folder=${CARGO_TARGET_DIR:-$ROOT/target}/static-$ROUTE
   (
@@ -78,12 +80,12 @@ build_static() {
     CARGO_ENCODED_RUSTFLAGS=$(remapped_flags "$folder")
     SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
     export CARGO_ENCODED_RUSTFLAGS SOURCE_DATE_EPOCH
-    quietly "building agent-$arch" \
-      cargo-zigbuild zigbuild --release --locked --bin agent --target "$target" "${extra[@]}"
+    quietly "building $program-$arch" cargo-zigbuild zigbuild --release --locked \
+      --package "${PROGRAMS[$program]}" --bin "$program" --target "$target" "${extra[@]}"
   )
   mkdir -p "$DIST"
-  install -m 755 "$folder/$target/release/agent" "$DIST/agent-$arch"
-  must_be_static "$DIST/agent-$arch"
+  install -m 755 "$folder/$target/release/$program" "$DIST/$program-$arch"
+  must_be_static "$DIST/$program-$arch"
 }
 
 # must_be_static FILE: no interpreter and no shared library, so that it runs where nothing else is.
