@@ -6,10 +6,26 @@ use serde_json::{Value, json};
 
 use crate::names::{PURPOSE, REPOSITORY, Scope};
 
-/// The policy for the previews of a repository below this folder of parameters, as IAM takes it. Account, region
-/// and the instance's role are left open: put in your own.
+/// What the policy is made for.
+#[derive(Debug, Clone)]
+pub struct Place<'a> {
+    /// Whose previews.
+    pub repository: &'a str,
+    /// The folder of all parameters.
+    pub path: &'a str,
+    /// ARN of the instance's role, the only one that may be handed over.
+    pub role: &'a str,
+    /// ARN of its instance profile, the only one that may be launched with.
+    pub profile: &'a str,
+    /// ARNs of the groups whose rules may change.
+    pub groups: &'a [String],
+}
+
+/// The policy as IAM takes it. What is left in capitals matches nothing: a role or a group that is left open
+/// would be anybody's who may edit the workflow.
 #[must_use]
-pub fn policy(repository: &str, path: &str) -> String {
+pub fn policy(place: &Place<'_>) -> String {
+    let Place { repository, path, role, profile, groups } = *place;
     let tags = |of: &str| {
         json!({ "StringEquals": {
             format!("aws:{of}/{PURPOSE}"): Scope::PURPOSES, format!("aws:{of}/{REPOSITORY}"): repository } })
@@ -18,16 +34,19 @@ pub fn policy(repository: &str, path: &str) -> String {
     created["StringEquals"]["ec2:CreateAction"] = json!(["AuthorizeSecurityGroupIngress", "RunInstances"]);
     let passed = json!({ "StringEquals": { "iam:PassedToService": "ec2.amazonaws.com" } });
     let ec2 = |kind: &str| format!("arn:aws:ec2:*:*:{kind}/*");
-    let made = ["instance", "network-interface", "volume"].map(ec2);
+    let mut launched = tags("RequestTag");
+    launched["ArnEquals"] = json!({ "ec2:InstanceProfile": profile });
+    let made = ["network-interface", "volume"].map(ec2);
     let taggable = ["instance", "network-interface", "security-group-rule", "volume"].map(ec2);
     let parameters = |rest: &str| format!("arn:aws:ssm:*:*:parameter{path}{rest}");
     let none = Value::Null;
     let statements = [
+        allow("LaunchInstance", &["ec2:RunInstances"], &[ec2("instance")], launched),
         allow("LaunchTagged", &["ec2:RunInstances"], &made, tags("RequestTag")),
         allow(
             "LaunchFrom",
             &["ec2:RunInstances"],
-            &["arn:aws:ec2:*::image/*".to_owned(), ec2("subnet"), ec2("security-group")],
+            &[&["arn:aws:ec2:*::image/*".to_owned(), ec2("subnet")], groups].concat(),
             none.clone(),
         ),
         allow("TagWhatIsMade", &["ec2:CreateTags"], &taggable, created),
@@ -40,7 +59,7 @@ pub fn policy(repository: &str, path: &str) -> String {
         allow(
             "ChangeGroups",
             &["ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"],
-            &[ec2("security-group")],
+            groups,
             none.clone(),
         ),
         allow(
@@ -64,7 +83,7 @@ pub fn policy(repository: &str, path: &str) -> String {
             &["*".to_owned()],
             none.clone(),
         ),
-        allow("PassInstanceRole", &["iam:PassRole"], &["arn:aws:iam::*:role/*".to_owned()], passed),
+        allow("PassInstanceRole", &["iam:PassRole"], &[role.to_owned()], passed),
         allow(
             "ReadImageNames",
             &["ssm:GetParameter"],

@@ -131,9 +131,10 @@ impl Output {
         }
     }
 
-    /// One line without secrets and escapes; `##[` would be a command wherever it stands.
+    /// One line without secrets and escapes that no runner obeys: `##[` wherever it stands, `::` at the start.
     fn harmless(&self, line: &str) -> String {
         let line = self.redactor.apply(line);
-        plain(&line).replace(['\n', '\r'], " ").replace("##[", "#[")
+        let line = plain(&line).replace(['\n', '\r'], " ").replace("##[", "# # [");
+        if line.trim_start().starts_with("::") { format!("| {line}") } else { line }
     }
 }

@@ -41,9 +41,11 @@ fn has(world: &World, number: u64) {
     rule(DB_GROUP, "5432", format!("192.0.2.{number}/32"), format!("pr-preview PR {number}"), true);
     rule(GROUP, "8000", format!("198.51.100.{number}/32"), format!("pr-preview PR {number} runner"), true);
     rule(GROUP, "8000", "203.0.113.0/24".to_owned(), "pr-preview viewers".to_owned(), false);
+    for (name, secure) in [("status", false), ("database-url", true)] {
+        let parameter = support::ssm::Parameter { value: "x".to_owned(), secure, tags: tags.clone() };
+        inner.parameters.insert(format!("/pr-preview/{number}/{name}"), parameter);
+    }
     says(&mut inner, number, &document(&id, number, "ready"));
-    let secret = support::ssm::Parameter { value: "x".to_owned(), secure: true, tags };
-    inner.parameters.insert(format!("/pr-preview/{number}/database-url"), secret);
 }
 
 fn world() -> World {
@@ -209,6 +211,11 @@ fn what_cannot_be_removed_is_named_and_the_rest_goes() {
         "The instance 'i-7' may not be terminated. Modify its 'disableApiTermination' instance attribute";
     world.account.trouble("TerminateInstances", 1, Trouble::Error(400, "OperationNotPermitted", message));
     world.run(&["down"]).ended(1).says("OperationNotPermitted").says("protected");
+    let [comment] = world.github.comments(7).try_into().unwrap();
+    assert!(
+        comment.contains("could not be removed") && comment.contains("OperationNotPermitted"),
+        "{comment}"
+    );
     assert_eq!(world.account.parameters(), Vec::<String>::new());
     assert!(!world.account.rules(GROUP).iter().any(|rule| rule.ends_with("PR 7")));
 }
@@ -287,4 +294,42 @@ fn another_repositorys_previews_of_the_same_number_stay() {
     world.run(&["sweep", "--act"]).ended(0).says("nothing is left over");
     assert_eq!((world.account.alive().len(), world.account.rules(GROUP).len()), (1, 1));
     assert_eq!(world.account.parameters(), ["/pr-preview/7/status"]);
+}
+
+#[test]
+fn the_last_word_of_an_agent_that_ends_brings_nothing_back() {
+    let mut world = world();
+    has(&world, 7);
+    world.account.lock().ending = 4;
+    world.account.on_end(|id, inner| says(inner, 7, &document(id, 7, "ready")));
+    world.github.close(7);
+    world.pull_request("closed", 7);
+    world.run(&["down"]).ended(0);
+    assert_eq!(world.account.parameters(), Vec::<String>::new());
+}
+
+#[test]
+fn an_outsiders_pull_request_keeps_no_instance() {
+    let mut world = world();
+    has(&world, 7);
+    world.github.close(7);
+    world.github.open(9);
+    world.github.lock().forks.push(9);
+    world.pull_request("closed", 7);
+    world.run(&["down"]).ended(0).says("ended i-7");
+}
+
+#[test]
+fn a_label_that_is_back_keeps_the_preview_when_an_old_run_is_run_again() {
+    let mut world = world();
+    has(&world, 7);
+    world.set("PREVIEW_LABEL", "preview");
+    let head = serde_json::json!({ "sha": support::github::HEAD, "repo": { "full_name": "acme/api" } });
+    let pull = serde_json::json!({ "number": 7, "state": "open", "head": head, "labels": [] });
+    let event =
+        serde_json::json!({ "action": "unlabeled", "label": { "name": "preview" }, "pull_request": pull });
+    world.event("pull_request", &event);
+    world.github.lock().labels.push((7, "preview".to_owned()));
+    world.run(&["down"]).ended(0).says("#7 is open");
+    assert_eq!(world.account.alive().len(), 1);
 }

@@ -290,8 +290,14 @@ fn a_file_that_says_only_who_may_look_runs_the_handbooks_deployment() {
 
 #[test]
 fn the_policy_is_that_of_the_role_template() {
-    let policy: Value =
-        serde_json::from_str(&preview::iam_policy::policy("acme/api", "/pr-preview")).unwrap();
+    let place = preview::iam_policy::Place {
+        repository: "acme/api",
+        path: "/pr-preview",
+        role: "arn:aws:iam::123456789012:role/preview",
+        profile: "arn:aws:iam::123456789012:instance-profile/preview",
+        groups: &["arn:aws:ec2:eu-central-1:123456789012:security-group/sg-1".to_owned()],
+    };
+    let policy: Value = serde_json::from_str(&preview::iam_policy::policy(&place)).unwrap();
     let statements = policy["Statement"].as_array().unwrap();
     let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().unwrap());
     let ours: std::collections::BTreeSet<&str> = actions.map(|action| action.as_str().unwrap()).collect();
@@ -309,4 +315,19 @@ fn the_policy_is_that_of_the_role_template() {
         .filter(|word| is_action(word) && !word.ends_with(':') && !word.starts_with("sts:AssumeRole"))
         .collect();
     assert_eq!(ours, theirs);
+}
+
+#[test]
+fn a_policy_that_nobody_has_filled_in_hands_over_no_role() {
+    let world = World::new();
+    let ran = world.run(&["iam-policy"]);
+    let policy: Value = serde_json::from_str(&ran.ended(0).out).unwrap();
+    for statement in policy["Statement"].as_array().unwrap() {
+        let actions = statement["Action"].to_string();
+        let resources = statement["Resource"].to_string();
+        if ["iam:PassRole", "ec2:RevokeSecurityGroupIngress"].iter().any(|action| actions.contains(action)) {
+            assert!(resources.contains("ACCOUNT"), "{statement}");
+        }
+    }
+    assert_eq!(world.account.lock().seen.len(), 0);
 }

@@ -138,7 +138,7 @@ fn a_folder_of_another_repositorys_preview_is_not_taken() {
     inner.instances.push(Instance::running("i-web", &tags));
     says(&mut inner, 7, &document("i-web", 7, "ready"));
     drop(inner);
-    world.run(&["up", "7"]).ended(78).says("/pr-preview/7 belongs to #7 of acme/web").says("Set `path`");
+    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/status is there and is not").says("Set `path`");
     assert_eq!(world.account.count("RunInstances"), 1, "the rehearsal alone");
 }
 
@@ -445,4 +445,79 @@ fn who_was_taken_off_the_viewers_is_let_in_no_longer() {
         world.account.rules(GROUP),
         ["8000 127.0.0.1/32 pr-preview PR 7", "8000 192.0.2.0/24 pr-preview viewers"]
     );
+}
+
+#[test]
+fn another_repositorys_secret_is_not_overwritten() {
+    let world = World::new();
+    let tags = [("Repository".to_owned(), "acme/web".to_owned())].into();
+    let secret = support::ssm::Parameter { value: "theirs".to_owned(), secure: true, tags };
+    world.account.lock().parameters.insert("/pr-preview/7/database-url".to_owned(), secret);
+    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/database-url is there and is not");
+    assert_eq!(world.account.lock().parameters["/pr-preview/7/database-url"].value, "theirs");
+    assert_eq!(world.account.alive().len(), 0);
+}
+
+#[test]
+fn code_of_a_fork_gets_no_secrets_by_its_number_either() {
+    let world = World::new();
+    world.github.lock().forks.push(7);
+    world.run(&["up", "7"]).ended(1).says("#7 is of a fork");
+    assert_eq!(world.account.lock().seen.len(), 0);
+}
+
+#[test]
+fn a_base_branch_that_cannot_be_seen_is_not_one_without_settings() {
+    let world = World::without_file();
+    world.github.file(HEAD, &SETTINGS.replace("203.0.113.0/24", "0.0.0.0/0"));
+    world.github.refuse("/commits/main", 1, support::github::Refusal::new(404, "Not Found"));
+    world.run(&["up", "7"]).ended(1).says("contents: read");
+    assert_eq!(world.account.alive().len(), 0);
+}
+
+#[test]
+fn a_launch_that_was_never_answered_is_found_by_its_tags() {
+    let world = World::new();
+    agents_say(&world, "ready");
+    world.account.trouble("RunInstances", 3, Trouble::Lost);
+    world.run(&["up", "7"]).ended(0).says("Preview URL");
+    assert_eq!(world.account.alive().len(), 1);
+}
+
+#[test]
+fn a_dead_agents_word_is_none() {
+    let world = World::new();
+    world.account.on_launch(|id, inner| {
+        let mut document = document(id, 7, "ready");
+        document["expires_at"] = "2020-11-29T10:00:00Z".into();
+        says(inner, 7, &document);
+    });
+    world.run(&["up", "7"]).ended(1).says("The agent says nothing any more.");
+}
+
+#[test]
+fn of_two_launches_at_once_the_newest_stays() {
+    let world = World::new();
+    world.account.on_launch(|id, inner| {
+        let tags = [("Purpose", "pr-preview-singleton"), ("Repository", "acme/api"), ("PullRequest", "7")];
+        inner.instances.insert(0, Instance::running("i-00000000000000000", &tags));
+        says(inner, 7, &document(id, 7, "ready"));
+    });
+    world.run(&["up", "7"]).ended(0).says("which another run has launched");
+    let [left] = world.account.alive().try_into().unwrap();
+    assert_eq!(left.id, "i-00000000000000001");
+}
+
+#[test]
+fn no_word_of_a_stranger_is_a_command() {
+    let mut world = World::new();
+    world.pull_request("opened", 7);
+    world.account.on_launch(|id, inner| {
+        let mut document = failed(id, 7);
+        document["verdict"] = "###[set-output name=url;]http://evil\n::set-output name=url::evil".into();
+        says(inner, 7, &document);
+    });
+    let ran = world.run(&["up"]);
+    ran.ended(1).says_not("##[");
+    assert!(!ran.out.lines().any(|line| line.trim_start().starts_with("::set-output")), "{}", ran.out);
 }

@@ -25,7 +25,7 @@ impl Aws {
         }
     }
 
-    /// Stores a secret under this name, tagged. A put that overwrites takes no tags, so they come first or after.
+    /// Stores a secret under this name, tagged.
     ///
     /// # Errors
     /// Why not.
@@ -35,25 +35,45 @@ impl Aws {
         value: &SecretString,
         tags: &[(String, String)],
     ) -> Result<(), AwsError> {
-        let operation = "ssm:PutParameter";
-        let put = || {
-            let request = self.ssm.put_parameter().name(name).value(value.expose_secret());
-            request.r#type(ParameterType::SecureString)
-        };
-        let tags: Result<Vec<Tag>, _> =
-            tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
-        let tags = tags.unwrap_or_default();
-        match put().set_tags(Some(tags.clone())).send().await {
-            Ok(_) => return Ok(()),
-            Err(error) => match failed(operation, &self.region, name, &error) {
-                error if is(&error, "ParameterAlreadyExists") => {}
-                error => return Err(error),
-            },
+        let made = self.put(name, value, ParameterType::SecureString, false, tags).await;
+        match made {
+            Err(error) if is(&error, "ParameterAlreadyExists") => {}
+            end => return end,
         }
-        put().overwrite(true).send().await.map_err(|e| failed(operation, &self.region, name, &e))?;
+        // A put that overwrites takes no tags.
+        self.put(name, value, ParameterType::SecureString, true, &[]).await?;
+        self.tag(name, tags).await
+    }
+
+    /// Sees to it that there is a parameter of this name with these tags, whatever it says.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn keep_place(&self, name: &str, tags: &[(String, String)]) -> Result<(), AwsError> {
+        match self.put(name, &"launching".into(), ParameterType::String, false, tags).await {
+            Err(error) if is(&error, "ParameterAlreadyExists") => self.tag(name, tags).await,
+            end => end,
+        }
+    }
+
+    async fn put(
+        &self,
+        name: &str,
+        value: &SecretString,
+        kind: ParameterType,
+        overwrite: bool,
+        tags: &[(String, String)],
+    ) -> Result<(), AwsError> {
+        let mut request = self.ssm.put_parameter().name(name).value(value.expose_secret()).r#type(kind);
+        request = if overwrite { request.overwrite(true) } else { request.set_tags(Some(made(tags))) };
+        let answer = request.send().await;
+        answer.map(drop).map_err(|e| failed("ssm:PutParameter", &self.region, name, &e))
+    }
+
+    async fn tag(&self, name: &str, tags: &[(String, String)]) -> Result<(), AwsError> {
         let request = self.ssm.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter);
-        let tagged = request.resource_id(name).set_tags(Some(tags)).send().await;
-        tagged.map(drop).map_err(|e| failed("ssm:AddTagsToResource", &self.region, name, &e))
+        let answer = request.resource_id(name).set_tags(Some(made(tags))).send().await;
+        answer.map(drop).map_err(|e| failed("ssm:AddTagsToResource", &self.region, name, &e))
     }
 
     /// The names of all parameters in this folder and below it.
@@ -74,18 +94,27 @@ impl Aws {
         }
     }
 
-    /// The names of all parameters with this tag.
+    /// The names of all parameters with these tags.
     ///
     /// # Errors
     /// No answer, or no right to one.
-    pub async fn tagged_names(&self, key: &str, value: &str) -> Result<Vec<String>, AwsError> {
-        let filter =
-            ParameterStringFilter::builder().key(format!("tag:{key}")).option("Equals").values(value).build();
-        let Ok(filter) = filter else { return Ok(Vec::new()) };
+    pub async fn tagged_names(&self, tags: &[(&str, &str)]) -> Result<Vec<String>, AwsError> {
+        let filters = tags.iter().filter_map(|(key, value)| {
+            ParameterStringFilter::builder()
+                .key(format!("tag:{key}"))
+                .option("Equals")
+                .values(*value)
+                .build()
+                .ok()
+        });
+        let filters: Vec<ParameterStringFilter> = filters.collect();
         let (mut all, mut next) = (Vec::new(), None);
         loop {
-            let request =
-                self.ssm.describe_parameters().parameter_filters(filter.clone()).set_next_token(next);
+            let request = self
+                .ssm
+                .describe_parameters()
+                .set_parameter_filters(Some(filters.clone()))
+                .set_next_token(next);
             let answer = request.send().await;
             let answer = answer.map_err(|e| failed("ssm:DescribeParameters", &self.region, "*", &e))?;
             all.extend(answer.parameters().iter().filter_map(|it| it.name()).map(str::to_owned));
@@ -107,4 +136,8 @@ impl Aws {
         }
         Ok(())
     }
+}
+
+fn made(tags: &[(String, String)]) -> Vec<Tag> {
+    tags.iter().filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok()).collect()
 }

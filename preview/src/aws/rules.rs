@@ -76,11 +76,11 @@ impl Aws {
         }
     }
 
-    /// Opens a port to somebody; that it is open already is no failure.
+    /// Opens a port to somebody; the rule. That it is open already is no failure, and none of ours.
     ///
     /// # Errors
     /// Why not.
-    pub async fn open(&self, opening: &Opening) -> Result<(), AwsError> {
+    pub async fn open(&self, opening: &Opening) -> Result<Option<Rule>, AwsError> {
         let Opening { group, port, from, description, tags } = opening;
         let permission =
             IpPermission::builder().ip_protocol("tcp").from_port((*port).into()).to_port((*port).into());
@@ -98,9 +98,9 @@ impl Aws {
             .ip_permissions(permission.build())
             .tag_specifications(tagged(ResourceType::SecurityGroupRule, tags));
         match request.send().await {
-            Ok(_) => Ok(()),
+            Ok(answer) => Ok(answer.security_group_rules().iter().find_map(read)),
             Err(error) => match failed("ec2:AuthorizeSecurityGroupIngress", &self.region, group, &error) {
-                error if is(&error, "InvalidPermission.Duplicate") => Ok(()),
+                error if is(&error, "InvalidPermission.Duplicate") => Ok(None),
                 error => Err(error),
             },
         }

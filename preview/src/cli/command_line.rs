@@ -76,11 +76,32 @@ pub enum Command {
         source: Source,
     },
     /// Print the IAM policy that all this needs
-    IamPolicy {
-        /// The folder of all parameters, as in the settings
-        #[arg(long, default_value = "/pr-preview")]
-        path: String,
-    },
+    IamPolicy(Policy),
+}
+
+/// A policy; what is not said stands in it in capitals.
+#[derive(Debug, Args)]
+pub struct Policy {
+    /// The folder of all parameters, as in the settings
+    #[arg(long, default_value = "/pr-preview")]
+    pub(super) path: String,
+    /// ARN of the instance's role
+    #[arg(long, value_name = "ARN", default_value = "arn:aws:iam::ACCOUNT:role/INSTANCE-ROLE")]
+    pub(super) role: String,
+    /// ARN of its instance profile
+    #[arg(
+        long,
+        value_name = "ARN",
+        default_value = "arn:aws:iam::ACCOUNT:instance-profile/INSTANCE-PROFILE"
+    )]
+    pub(super) profile: String,
+    /// ARN of a group whose rules may change; may be repeated
+    #[arg(
+        long = "security-group",
+        value_name = "ARN",
+        default_value = "arn:aws:ec2:REGION:ACCOUNT:security-group/GROUP"
+    )]
+    pub(super) groups: Vec<String>,
 }
 
 /// A launch.

@@ -7,10 +7,10 @@ use preview_agent::cli::exit;
 use preview_agent::redact::Redactor;
 use serde_json::json;
 
-use super::command_line::{Cli, Command, Launch};
+use super::command_line::{Cli, Command, Launch, Policy};
 use super::started::{intent, job};
 use crate::github::Intent;
-use crate::iam_policy;
+use crate::iam_policy::{self, Place};
 use crate::output::Output;
 use crate::pace::Pace;
 use crate::steps::{self, Ended, Failure, Job, Loaded, Release, ReleaseError};
@@ -51,9 +51,16 @@ impl Cli {
 
     async fn dispatch(self, output: &Output, redactor: Redactor, pace: Pace) -> Result<u8, Failure> {
         let Self { common, command } = self;
-        if let Command::IamPolicy { path } = &command {
+        if let Command::IamPolicy(policy) = &command {
             let repository = common.repository.map_or_else(|| "OWNER/NAME".to_owned(), |it| it.to_string());
-            output.print(&iam_policy::policy(&repository, path));
+            let Policy { path, role, profile, groups } = policy;
+            output.print(&iam_policy::policy(&Place {
+                repository: &repository,
+                path,
+                role,
+                profile,
+                groups,
+            }));
             return Ok(exit::OK);
         }
         let job = job(common, output.clone(), redactor, pace).await?;
@@ -85,7 +92,8 @@ impl Cli {
                     (None, Some(_)) => return Ok(skipped(&job, "this event takes nothing down")),
                     (None, None) => return Err(no_number()),
                 };
-                Ok(told(&job, &steps::down(&job, number, force || unlabeled).await?))
+                let label = label.or_else(|| job.variables.text("PREVIEW_LABEL")).filter(|_| unlabeled);
+                Ok(told(&job, &steps::down(&job, number, force, label.as_deref()).await?))
             }
             Command::Sweep { act } => {
                 let scheduled = intent(&job, None)? == Some(Intent::Sweep);
@@ -96,7 +104,7 @@ impl Cli {
             Command::Logs { number, source } => {
                 steps::logs(&job, number, source.name(), &path(&job).await).await
             }
-            Command::IamPolicy { .. } => Ok(exit::OK),
+            Command::IamPolicy(_) => Ok(exit::OK),
         }
     }
 }

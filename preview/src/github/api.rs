@@ -22,12 +22,12 @@ const PATIENCE: Policy = Policy {
     tries: 5,
     first: Duration::from_secs(1),
     max: Duration::from_secs(8),
-    total: Duration::from_secs(60),
+    total: Duration::from_secs(90),
 };
 /// What a secondary limit without a time asks for (docs.github.com, "Rate limits for the REST API").
 const SECONDARY: Duration = Duration::from_secs(60);
-/// Largest answer that is read, in bytes: a page of 100 pull requests has about 2 MB.
-const MOST: usize = 16 << 20;
+/// Largest answer that is read, in bytes: a page of 50 pull requests whose texts are as long as they may be.
+const MOST: usize = 32 << 20;
 /// Pages of one list: 100 of 100.
 const PAGES: usize = 100;
 

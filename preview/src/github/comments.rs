@@ -67,8 +67,9 @@ impl Comments<'_> {
     /// What kept GitHub from it.
     pub async fn write(&self, text: &str) -> Result<(), GitHubError> {
         let body = json!({ "body": format!("{MARKER}\n{text}") });
-        if let Some(id) = self.ours().await?.into_iter().min() {
-            match self.edit(id, &body).await {
+        let before = self.ours().await?;
+        if let Some(id) = before.iter().min() {
+            match self.edit(*id, &body).await {
                 Err(GitHubError::Missing { .. } | GitHubError::Denied { .. }) => {}
                 end => return end,
             }
@@ -76,7 +77,8 @@ impl Comments<'_> {
         let path = format!("/issues/{}/comments", self.number);
         let made: Comment = self.github.ask("write the comment", Method::POST, &path, Some(&body)).await?;
         // Another run may have written one at the same time: the older one stays.
-        match self.ours().await?.into_iter().min() {
+        let since = self.ours().await?.into_iter().filter(|id| !before.contains(id));
+        match since.min() {
             Some(first) if first < made.id => {
                 self.remove(made.id).await?;
                 self.edit(first, &body).await

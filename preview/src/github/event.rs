@@ -76,7 +76,8 @@ struct Label {
     name: String,
 }
 
-const DEPENDABOT: &str = "dependabot[bot]";
+/// Whose runs get no secrets, although its branches are in the repository itself.
+pub(super) const DEPENDABOT: &str = "dependabot[bot]";
 
 impl Event {
     /// What is to be done about an event of this name; with `label`, only pull requests that have it count.

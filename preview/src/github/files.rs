@@ -1,5 +1,7 @@
 //! Files of a commit.
 
+use reqwest::Method;
+
 use super::api::GitHub;
 use super::error::GitHubError;
 
@@ -7,6 +9,16 @@ use super::error::GitHubError;
 pub const FILE_LIMIT: usize = 256 * 1024;
 
 impl GitHub {
+    /// Sees to it that this commit or branch is there to be read.
+    ///
+    /// # Errors
+    /// It is not, or not for this token.
+    pub async fn sees_commit(&self, commit: &str) -> Result<(), GitHubError> {
+        let what = "see the base branch (contents: read)";
+        let path = format!("/commits/{}", commit.replace('/', "%2F"));
+        self.ask::<serde_json::Value>(what, Method::GET, &path, None).await.map(drop)
+    }
+
     /// A file of this commit or branch; `None` where it has none.
     ///
     /// # Errors

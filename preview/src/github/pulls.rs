@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 use super::api::GitHub;
 use super::error::GitHubError;
+use super::event::DEPENDABOT;
+use crate::names::Repository;
 
 /// A pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,24 @@ pub struct Pull {
     pub head: String,
     /// The branch that it is to be merged into.
     pub base: String,
+    /// Whether its code may have secrets: it is neither of a fork nor of Dependabot.
+    pub trusted: bool,
+    labels: Vec<String>,
+}
+
+impl Pull {
+    /// What a caller says of a pull request, without GitHub.
+    #[must_use]
+    pub fn of_commit(number: u64, commit: &str) -> Self {
+        let (head, base) = (commit.to_owned(), commit.to_owned());
+        Self { number, open: true, head, base, trusted: true, labels: Vec::new() }
+    }
+
+    /// Whether it has this label; case does not count.
+    #[must_use]
+    pub fn has_label(&self, name: &str) -> bool {
+        self.labels.iter().any(|label| label.eq_ignore_ascii_case(name))
+    }
 }
 
 #[derive(Deserialize)]
@@ -26,6 +46,27 @@ struct Answer {
     state: String,
     head: Side,
     base: Side,
+    #[serde(default)]
+    user: Option<User>,
+    #[serde(default)]
+    labels: Vec<Label>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(default)]
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Repo {
+    full_name: String,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +75,9 @@ struct Side {
     sha: String,
     #[serde(default, rename = "ref")]
     branch: String,
+    /// `null` where the fork is gone.
+    #[serde(default)]
+    repo: Option<Repo>,
 }
 
 #[derive(Deserialize)]
@@ -41,11 +85,20 @@ struct Named {
     default_branch: String,
 }
 
-impl From<Answer> for Pull {
-    fn from(answer: Answer) -> Self {
-        let Answer { number, state, head, base } = answer;
-        // A state that is new to us is no close.
-        Self { number, open: state != "closed", head: head.sha, base: base.branch }
+impl Answer {
+    fn read(self, repository: &Repository) -> Pull {
+        let Self { number, state, head, base, user, labels } = self;
+        let from = head.repo.and_then(|repo| repo.full_name.parse::<Repository>().ok());
+        let dependabot = user.is_some_and(|user| user.login == DEPENDABOT);
+        Pull {
+            number,
+            // A state that is new to us is no close.
+            open: state != "closed",
+            head: head.sha,
+            base: base.branch,
+            trusted: from.as_ref() == Some(repository) && !dependabot,
+            labels: labels.into_iter().map(|label| label.name).collect(),
+        }
     }
 }
 
@@ -57,7 +110,7 @@ impl GitHub {
     pub async fn pull(&self, number: u64) -> Result<Option<Pull>, GitHubError> {
         let what = "look at the pull request";
         match self.ask::<Answer>(what, Method::GET, &format!("/pulls/{number}"), None).await {
-            Ok(answer) => Ok(Some(answer.into())),
+            Ok(answer) => Ok(Some(answer.read(&self.repository))),
             Err(GitHubError::Missing { .. }) => {
                 // Either the pull request or the repository is hidden or gone; only the first means anything.
                 self.ask::<serde_json::Value>("look at the repository", Method::GET, "", None).await?;
@@ -82,7 +135,7 @@ impl GitHub {
     /// No answer, or no right to one.
     pub async fn open_pulls(&self) -> Result<Vec<Pull>, GitHubError> {
         let answers: Vec<Answer> =
-            self.list("list the open pull requests", "/pulls?state=open&per_page=100").await?;
-        Ok(answers.into_iter().map(Pull::from).filter(|pull| pull.open).collect())
+            self.list("list the open pull requests", "/pulls?state=open&per_page=50").await?;
+        Ok(answers.into_iter().map(|answer| answer.read(&self.repository)).filter(|pull| pull.open).collect())
     }
 }

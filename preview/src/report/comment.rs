@@ -46,7 +46,8 @@ fn page(told: &Told, now: Timestamp, most: usize) -> String {
     if !told.refused.is_empty() {
         page += "\nThis pull request's `preview.yaml` says more than is taken from it; these take effect after the merge:\n\n";
         for refused in told.refused.iter().take(20) {
-            page += &format!("- `{}` (line {})\n", plain(&refused.field), refused.line);
+            let field = refused.field.replace(['`', '\n'], "?");
+            page += &format!("- `{field}` (line {})\n", refused.line);
         }
     }
     for note in &told.notes {
@@ -68,12 +69,14 @@ fn heading(told: &Told) -> String {
         Turn::Cancelled => "⏹️ Nobody waits for the preview any more; it goes on".to_owned(),
         Turn::Replaced(by) => format!("↩️ The preview made room for #{by}"),
         Turn::Closed => "🗑️ The preview is gone".to_owned(),
+        Turn::Left => "⚠️ The preview could not be removed".to_owned(),
     }
 }
 
 /// Where it is, and for whom.
 fn address(told: &Told) -> Option<String> {
-    let url = told.url.as_ref().filter(|_| !matches!(told.turn, Turn::Closed | Turn::Replaced(_)))?;
+    let url =
+        told.url.as_ref().filter(|_| !matches!(told.turn, Turn::Closed | Turn::Left | Turn::Replaced(_)))?;
     let who = match told.viewers.as_slice() {
         [] => "Only the instance itself may open it: `viewers` in `preview.yaml` says who else.".to_owned(),
         viewers if viewers.iter().any(|net| net.prefix_len() == 0) => "Anybody may open it.".to_owned(),

@@ -22,6 +22,8 @@ pub enum Turn {
     Replaced(u64),
     /// The pull request is closed, and nothing is left.
     Closed,
+    /// The pull request is closed, and something is left.
+    Left,
 }
 
 /// What was fetched to explain a failure.

@@ -40,7 +40,10 @@ impl FromIterator<(String, String)> for Variables {
             variables.into_iter().map(|(name, value)| (name, value.into())).collect();
         if let Some(more) = all.remove(MORE) {
             for (name, value) in more.expose_secret().lines().filter_map(|line| line.split_once('=')) {
-                all.entry(name.trim().to_owned()).or_insert_with(|| value.trim().into());
+                let own = all.entry(name.trim().to_owned()).or_insert_with(|| String::new().into());
+                if own.expose_secret().is_empty() {
+                    *own = value.trim().into();
+                }
             }
         }
         Self(all)

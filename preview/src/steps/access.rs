@@ -35,6 +35,8 @@ impl Job {
             description: preview.description(),
             tags: tags(preview, purpose),
         };
+        // Of a run that was cancelled while it looked.
+        self.close(|rule| rule.description == preview.runner_description(), preview, None).await?;
         self.aws.open(&own(group, port)).await?;
         if let Some(database) = &settings.instance.db_security_group {
             self.aws.open(&own(database, DATABASE)).await?;
@@ -46,7 +48,7 @@ impl Job {
         viewers.sort_unstable();
         viewers.dedup();
         // Who was taken off the list.
-        self.close_to_viewers(&viewers).await?;
+        self.close_to_viewers(Some((group, port, &viewers))).await?;
         for from in viewers.into_iter().filter(|from| *from != IpNet::from(address)) {
             let description = VIEWERS_DESCRIPTION.to_owned();
             self.aws
@@ -56,7 +58,7 @@ impl Job {
         Ok(())
     }
 
-    /// Opens the preview's port to this runner, for as long as it looks.
+    /// Opens the preview's port to this runner, for as long as it looks; the rule, if that is a new one.
     ///
     /// # Errors
     /// The rule could not be made.
@@ -66,7 +68,7 @@ impl Job {
         preview: &Preview,
         port: u16,
         runner: IpAddr,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Rule>, Failure> {
         let opening = Opening {
             group: settings.instance.security_group.clone(),
             port,
@@ -78,10 +80,9 @@ impl Job {
     }
 
     /// Closes this runner's rule.
-    pub(super) async fn close_to_runner(&self, preview: &Preview) {
-        let closed = self.close(|rule| rule.description == preview.runner_description(), preview, None);
-        if let Err(failure) = closed.await {
-            self.output.warn(&format!("the runner's rule stays: {}", failure.text()));
+    pub(super) async fn close_to_runner(&self, rule: &Rule) {
+        if let Err(error) = self.aws.close(rule).await {
+            self.output.warn(&format!("the runner's rule stays: {error}"));
         }
     }
 
@@ -126,9 +127,12 @@ impl Job {
     ///
     /// # Errors
     /// The first one that could not be closed.
-    pub(super) async fn close_to_viewers(&self, stay: &[IpNet]) -> Result<(), Failure> {
+    pub(super) async fn close_to_viewers(&self, stay: Option<(&str, u16, &[IpNet])>) -> Result<(), Failure> {
         for rule in self.aws.tagged_rules(PURPOSE, &Scope::PURPOSES).await? {
-            let stays = rule.from.is_some_and(|from| stay.contains(&from));
+            let stays = stay.is_some_and(|(group, port, networks)| {
+                let is_listed = rule.from.is_some_and(|from| networks.contains(&from));
+                is_listed && rule.group == group && rule.port == i32::from(port)
+            });
             if rule.description == VIEWERS_DESCRIPTION && self.is_of_repository(&rule) && !stays {
                 self.aws.close(&rule).await?;
             }

@@ -26,6 +26,7 @@ pub async fn check(
         }
         Err(error) => faults.push(Failure::from(error)),
     }
+    let has_credentials = faults.is_empty();
     if let Some(github) = &job.github {
         match github.open_pulls().await {
             Ok(open) => job.output.say(&format!("{} has {} open pull requests", job.repository, open.len())),
@@ -38,7 +39,7 @@ pub async fn check(
     }
     let preview = Preview { repository: job.repository.clone(), number, path: settings.path.clone() };
     // Without credentials everything else fails for want of them.
-    if faults.is_empty() {
+    if has_credentials {
         match job.plan(settings, &preview, sha, release).await {
             Ok(plan) => {
                 let launch = &plan.launch;

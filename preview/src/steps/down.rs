@@ -7,22 +7,26 @@ use super::job::Job;
 use super::up::Ended;
 use super::watch::now;
 use crate::aws::Filter;
-use crate::names::Preview;
+use crate::github::Pull;
+use crate::names::{PULL_REQUEST, Preview, REPOSITORY};
 use crate::report::{Told, Turn, summary};
 use crate::settings::Settings;
 
-/// Takes the preview of a pull request down. An open one keeps it, whatever an old event says; `force` is
-/// somebody's word.
+/// Takes the preview of a pull request down. An open one keeps it, whatever an old event says, unless it has lost
+/// this label; `force` is somebody's word.
 ///
 /// # Errors
 /// What could not be removed.
-pub async fn down(job: &Job, number: u64, force: bool) -> Result<Ended, Failure> {
+pub async fn down(job: &Job, number: u64, force: bool, unlabeled: Option<&str>) -> Result<Ended, Failure> {
     let pull = match &job.github {
         Some(github) => github.pull(number).await?,
         None => None,
     };
+    // A run that is run again has an old event.
+    let lost_its_label = |pull: &Pull| unlabeled.is_some_and(|label| !pull.has_label(label));
     if let (Some(pull), false) = (&pull, force)
         && pull.open
+        && !lost_its_label(pull)
     {
         job.output.say(&format!("#{number} is open: its preview stays (--force takes it down)"));
         let told = Told::starting(&pull.head, job.run_url.clone());
@@ -72,24 +76,27 @@ pub(super) async fn take_down(
     let ended = kept(instances(job, preview, &mut told).await);
     let parameters = kept(parameters(job, preview, told.instance.is_some()).await);
     kept(viewers(job).await.map(|()| 0));
-    let nothing = rules + ended + parameters == 0;
+    let nothing = rules + ended + parameters == 0 && failures.is_empty();
     job.output.say(&format!(
         "{} in {}: {rules} rules, {ended} instances and {parameters} parameters removed{}",
         preview.description(),
         job.aws.region,
         if nothing { "; there was nothing" } else { "" }
     ));
+    let all = failures.iter().map(Failure::text).collect::<Vec<_>>().join("\n");
+    if let Some(failure) = failures.into_iter().next() {
+        (told.turn, told.reason) = (Turn::Left, Some(all.clone()));
+        job.output.summary(&summary(&told, now()));
+        job.comment(preview.number, &told).await;
+        return Err(Failure { message: all, hint: None, ..failure });
+    }
     job.output.summary(&summary(&told, now()));
     // A pull request that never had a preview is not told that it has none.
     if !nothing {
         job.comment(preview.number, &told).await;
+        job.undeploy(preview.number, None).await;
     }
-    job.undeploy(preview.number).await;
-    let all = failures.iter().map(Failure::text).collect::<Vec<_>>().join("\n");
-    match failures.into_iter().next() {
-        Some(failure) => Err(Failure { message: all, hint: None, ..failure }),
-        None => Ok(told),
-    }
+    Ok(told)
 }
 
 /// Ends the instances; how many. One that stays is told of.
@@ -109,6 +116,8 @@ async fn instances(job: &Job, preview: &Preview, told: &mut Told) -> Result<usiz
         match job.aws.terminate(&instance.id).await {
             Ok(()) => {
                 job.output.say(&format!("ended {}", instance.id));
+                // The agent's last word would bring back a status that was removed before.
+                job.gone(&instance.id).await;
                 ended += 1;
             }
             Err(error) => failed = Some(Failure::from(error)),
@@ -117,27 +126,19 @@ async fn instances(job: &Job, preview: &Preview, told: &mut Told) -> Result<usiz
     failed.map_or(Ok(ended), Err)
 }
 
-/// Another pull request that is open, asked of GitHub at this moment.
-async fn another_open(job: &Job, number: u64) -> Result<Option<u64>, Failure> {
+/// Another pull request that is open and may have a preview, asked of GitHub at this moment.
+pub(super) async fn another_open(job: &Job, number: u64) -> Result<Option<u64>, Failure> {
     let Some(github) = &job.github else { return Ok(None) };
     let open = github.open_pulls().await?;
-    Ok(open.iter().map(|pull| pull.number).find(|other| *other != number))
+    Ok(open.iter().find(|pull| pull.trusted && pull.number != number).map(|pull| pull.number))
 }
 
-/// Removes status and secrets, but for the status of an instance that stays; how many. Those of another
-/// repository's pull request of this number are not ours.
+/// Removes status and secrets, wherever they are, but for the status of an instance that stays; how many.
 async fn parameters(job: &Job, preview: &Preview, stays: bool) -> Result<usize, Failure> {
-    for other in job.aws.previews(None).await? {
-        let is_another = other.repository().as_ref() != Some(&preview.repository);
-        if is_another
-            && other.number() == Some(preview.number)
-            && job.document(preview, &other.id).await?.is_some()
-        {
-            return Ok(0);
-        }
-    }
-    let mut names = job.aws.names(&preview.folder()).await?;
-    names.retain(|name| !stays || *name != preview.status());
+    let number = preview.number.to_string();
+    let tags = [(REPOSITORY, &*job.repository.to_string()), (PULL_REQUEST, &*number)];
+    let mut names = job.aws.tagged_names(&tags).await?;
+    names.retain(|name| !stays || !name.ends_with("/status"));
     job.aws.delete(&names).await?;
     Ok(names.len())
 }
@@ -146,7 +147,7 @@ async fn parameters(job: &Job, preview: &Preview, stays: bool) -> Result<usize, 
 async fn viewers(job: &Job) -> Result<(), Failure> {
     let filter = Filter { repository: job.repository.clone(), number: None };
     if job.aws.previews(Some(&filter)).await?.is_empty() {
-        job.close_to_viewers(&[]).await?;
+        job.close_to_viewers(None).await?;
     }
     Ok(())
 }

@@ -22,6 +22,8 @@ impl Job {
         if bootstrapped {
             match self.logs_of(instance, source).await {
                 Ok(text) if !text.trim().is_empty() => {
+                    // Before anything is cut: half a secret is not known again.
+                    let text = self.redactor.apply(&text).into_owned();
                     found.push(Evidence { from: format!("agent logs {source}"), text });
                     return found;
                 }
@@ -31,6 +33,7 @@ impl Job {
         }
         match self.aws.console(instance).await {
             Ok(text) if !text.trim().is_empty() => {
+                let text = self.redactor.apply(&text);
                 let start = text.ceil_char_boundary(text.len().saturating_sub(CONSOLE));
                 found.push(Evidence {
                     from: format!("console of {instance}"),

@@ -8,10 +8,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use super::job::Job;
-use super::up::Ended;
+use super::up::{Ended, Way};
 use super::watch::{End, Watch};
-use crate::github::Deployment;
-use crate::report::{Told, Turn};
+use crate::report::Turn;
 use crate::settings::Settings;
 
 /// Watches to the end, looks from here, and tells.
@@ -20,16 +19,12 @@ pub(super) async fn finish(
     settings: &Settings,
     watch: &Watch<'_>,
     (address, port): (IpAddr, u16),
-    deployment: Option<Deployment>,
-    mut told: Told,
+    way: &mut Way,
 ) -> Ended {
     let number = watch.preview.number;
-    told.instance = Some(watch.instance.to_owned());
-    let (end, document) = tokio::select! {
-        end = job.watch(watch) => end,
-        () = told_to_stop() => return cancelled(job, number, deployment, told, Some(address)).await,
-    };
-    told.document = document;
+    let (end, document) = job.watch(watch).await;
+    let told = &mut way.told;
+    (told.instance, told.document) = (Some(watch.instance.to_owned()), document);
     let (outcome, code) = match end {
         End::Ready => {
             told.turn = Turn::Ready;
@@ -46,18 +41,24 @@ pub(super) async fn finish(
             told.turn = Turn::Going;
             told.reason =
                 Some(format!("AWS no longer answers this run, the preview goes on: {}", failure.text()));
-            ("going", exit::IN_PROGRESS)
+            let code = if told.document.is_some() { exit::IN_PROGRESS } else { failure.code };
+            ("going", code)
         }
         End::Superseded(head) => {
             job.output.say(&format!("#{number} has moved on to {head}, whose run goes on"));
-            return Ended { outcome: "superseded", code: exit::OK, told, address: Some(address) };
+            job.inactive(way.deployment, "a newer commit was pushed").await;
+            return way.ended("superseded", exit::OK);
         }
         End::Closed => {
             job.output.say(&format!("#{number} was closed meanwhile"));
-            if let Err(failure) = super::down::take_down(job, Some(settings), watch.preview).await {
-                job.output.complain(&failure.text());
-            }
-            return Ended { outcome: "closed", code: exit::OK, told, address: None };
+            let code = match super::down::take_down(job, Some(settings), watch.preview).await {
+                Ok(_) => exit::OK,
+                Err(failure) => {
+                    job.output.complain(&failure.text());
+                    failure.code
+                }
+            };
+            return way.ended("closed", code);
         }
         End::Failed => {
             told.turn = Turn::Failed;
@@ -66,7 +67,11 @@ pub(super) async fn finish(
         }
         End::Silent => {
             told.turn = Turn::Failed;
-            told.reason = Some("The agent has not said a word: the instance's User Data did not come so far, or may not write the parameter.".to_owned());
+            told.reason = Some(match &told.document {
+                None => "The agent has not said a word: the instance's User Data did not come so far, or may not write \
+                         the parameter.",
+                Some(_) => "The agent says nothing any more.",
+            }.to_owned());
             told.evidence = job.evidence(watch.instance, None).await;
             ("failed", exit::FAILED)
         }
@@ -77,30 +82,24 @@ pub(super) async fn finish(
             ("failed", exit::FAILED)
         }
     };
-    job.output.say(&told.line());
+    job.output.quote(&told.line());
     for evidence in &told.evidence {
         job.output.say(&format!("{}:", evidence.from));
-        job.output.quote(&job.redactor.apply(&evidence.text));
+        job.output.quote(&evidence.text);
     }
-    job.tell(number, deployment, &told).await;
-    Ended { outcome, code, told, address: Some(address) }
+    job.tell(number, way.deployment, &way.told).await;
+    way.ended(outcome, code)
 }
 
 /// The end of a command that was told to stop; what it has launched goes on, and is found by its tags.
-pub(super) async fn cancelled(
-    job: &Job,
-    number: u64,
-    deployment: Option<Deployment>,
-    mut told: Told,
-    address: Option<IpAddr>,
-) -> Ended {
-    told.turn = Turn::Cancelled;
+pub(super) async fn cancelled(job: &Job, number: u64, mut way: Way) -> Ended {
+    way.told.turn = Turn::Cancelled;
     // A runner kills what has not ended 10 s after its first signal.
     tokio::select! {
-        () = job.tell(number, deployment, &told) => {}
+        () = job.tell(number, way.deployment, &way.told) => {}
         () = sleep(Duration::from_secs(5)) => {}
     }
-    Ended { outcome: "cancelled", code: 130, told, address }
+    way.ended("cancelled", 130)
 }
 
 /// A runner that cancels a job, or somebody's Ctrl-C. A second signal does not cut what the first began.

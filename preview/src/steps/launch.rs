@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::failure::Failure;
 use super::job::Job;
 use super::plan::{is_of_profile, token};
-use crate::aws::{AwsError, Launch, State, is};
+use crate::aws::{AwsError, Instance as Machine, Launch, State, is};
 
 /// Tries of a request that got no answer: one token, so that it is one launch.
 const TRIES: u32 = 3;
@@ -44,13 +44,29 @@ impl Job {
                 ) => {
                     unanswered += 1;
                     if unanswered == TRIES {
-                        return Err(error.into());
+                        return self.launched_unheard(&launch).await?.ok_or_else(|| error.into());
                     }
                 }
                 // A profile that was just made takes a while to be known everywhere; EC2 does not say which it is.
                 Err(error) if is_of_profile(&error) && begun.elapsed() < self.aws.pace.unknown => {}
                 Err(error) => return Err(error.into()),
             }
+            sleep(self.aws.pace.pause).await;
+        }
+    }
+
+    /// The instance of a launch whose answers were all lost.
+    async fn launched_unheard(&self, launch: &Launch) -> Result<Option<String>, Failure> {
+        let is_of_launch =
+            |instance: &Machine| launch.tags.iter().all(|(key, value)| instance.tags.get(key) == Some(value));
+        let all = self.aws.previews(None).await?;
+        Ok(all.into_iter().find(is_of_launch).map(|instance| instance.id))
+    }
+
+    /// Waits until an instance is gone, for a while.
+    pub(super) async fn gone(&self, id: &str) {
+        let begun = Instant::now();
+        while begun.elapsed() < self.aws.pace.ending && self.any_alive(&[id.to_owned()]).await {
             sleep(self.aws.pace.pause).await;
         }
     }

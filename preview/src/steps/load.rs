@@ -1,8 +1,11 @@
 //! The settings of a pull request: the base branch's, with what the pull request may change.
 
+use preview_agent::config::DatabaseUrl;
+use secrecy::ExposeSecret as _;
+
 use super::failure::Failure;
 use super::job::Job;
-use crate::github::Pull;
+use crate::github::{GitHub, Pull};
 use crate::settings::{FILE, Refused, Settings, read, with_head, without_file};
 
 /// Settings with where they come from.
@@ -26,6 +29,12 @@ impl Job {
             if let Some(value) = self.variables.get(&secret.variable) {
                 self.redactor.learn(value);
                 self.output.mask(value);
+                if let Some(password) =
+                    DatabaseUrl::parse(value).ok().as_ref().and_then(DatabaseUrl::password)
+                {
+                    self.redactor.learn(password.expose_secret());
+                    self.output.mask(password.expose_secret());
+                }
             }
         }
         Ok(loaded)
@@ -36,8 +45,7 @@ impl Job {
     /// # Errors
     /// A file that is wrong.
     pub async fn settings_at(&self, commit: &str) -> Result<Loaded, Failure> {
-        let pull = Pull { number: 0, open: true, head: commit.to_owned(), base: commit.to_owned() };
-        self.settings_of(&pull).await
+        self.settings_of(&Pull::of_commit(0, commit)).await
     }
 
     async fn read(&self, pull: &Pull) -> Result<Loaded, Failure> {
@@ -49,15 +57,16 @@ impl Job {
             return Ok(Loaded::alone(parsed(&file, &text)?));
         }
         let (base, head) = match &self.github {
-            Some(github) if pull.head == pull.base => (github.file(FILE, &pull.base).await?, None),
-            Some(github) => (github.file(FILE, &pull.base).await?, github.file(FILE, &pull.head).await?),
+            Some(github) if pull.head == pull.base => (self.of_base(github, &pull.base).await?, None),
+            Some(github) => (self.of_base(github, &pull.base).await?, github.file(FILE, &pull.head).await?),
             None => (None, None),
         };
         let of_base = format!("{FILE} of the base branch");
         let of_head = format!("{FILE} of the pull request");
         match (base, head) {
             (Some(base), Some(head)) => {
-                let (settings, refused) = with_head(parsed(&of_base, &base)?, &parsed(&of_head, &head)?);
+                let (mut settings, refused) = with_head(parsed(&of_base, &base)?, &parsed(&of_head, &head)?);
+                settings.file = format!("{FILE} of the base branch with the pull request's changes");
                 Ok(Loaded { refused, ..Loaded::alone(settings) })
             }
             (Some(base), None) => Ok(Loaded::alone(parsed(&of_base, &base)?)),
@@ -67,6 +76,16 @@ impl Job {
             }
             (None, None) => Ok(Loaded::alone(without_file(&self.repository, &self.variables)?)),
         }
+    }
+
+    /// The file of the base branch. That there is none counts only where the branch can be seen: else the pull
+    /// request's own would be used.
+    async fn of_base(&self, github: &GitHub, branch: &str) -> Result<Option<String>, Failure> {
+        let text = github.file(FILE, branch).await?;
+        if text.is_none() {
+            github.sees_commit(branch).await?;
+        }
+        Ok(text)
     }
 }
 

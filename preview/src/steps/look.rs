@@ -22,8 +22,12 @@ pub async fn list(job: &Job, path: &str) -> Result<u8, Failure> {
     for instance in found {
         let (Some(number), Some(repository)) = (instance.number(), instance.repository()) else { continue };
         let preview = Preview { repository: repository.clone(), number, path: path.to_owned() };
-        let document = job.document(&preview, &instance.id).await?;
-        let verdict = document.as_ref().map(|document| document.verdict.clone());
+        // One that may not be read hides no other.
+        let (document, trouble) = match job.document(&preview, &instance.id).await {
+            Ok(document) => (document, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let verdict = document.as_ref().map(|document| document.verdict.clone()).or(trouble);
         let minutes = (now().unix() - instance.launched).max(0) / 60;
         let url = document.and_then(|document| document.app.url);
         rows.push(json!({

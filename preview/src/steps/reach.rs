@@ -28,12 +28,16 @@ impl Job {
             return Some("Not looked at from this runner: it does not know its own address. The agent's health stages hold.".to_owned());
         };
         let admitted = settings.viewers.iter().any(|net| net.contains(&IpNet::from(runner)));
-        if !admitted && let Err(failure) = self.open_to_runner(settings, preview, port, runner).await {
-            return Some(format!("Not looked at from this runner: {}", failure.text()));
-        }
+        let rule = match admitted {
+            true => None,
+            false => match self.open_to_runner(settings, preview, port, runner).await {
+                Ok(rule) => rule,
+                Err(failure) => return Some(format!("Not looked at from this runner: {}", failure.text())),
+            },
+        };
         let seen = self.look(SocketAddr::new(address, port)).await;
-        if !admitted {
-            self.close_to_runner(preview).await;
+        if let Some(rule) = &rule {
+            self.close_to_runner(rule).await;
         }
         match seen {
             Ok(status) => {

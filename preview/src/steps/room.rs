@@ -1,34 +1,34 @@
-//! Room for a launch: parameters that are nobody else's, secrets, and nothing of before.
+//! Room for a launch: parameters that are nobody else's, and nothing of before.
 
 use super::failure::Failure;
 use super::job::Job;
 use super::plan::tags;
 use crate::aws::{Filter, Instance};
-use crate::names::{Preview, Scope};
+use crate::github::Deployment;
+use crate::names::{Preview, REPOSITORY, Scope};
 use crate::report::{Told, Turn, fenced};
 use crate::settings::Settings;
 
-/// Two repositories in one account have pull requests of one number: neither takes the other's parameters.
-pub(super) async fn is_free(job: &Job, preview: &Preview) -> Result<(), Failure> {
-    let others = job.aws.previews(None).await?;
-    let other = others.iter().find(|instance| {
-        instance.number() == Some(preview.number)
-            && instance.repository().as_ref() != Some(&preview.repository)
-    });
-    let Some((other, repository)) = other.and_then(|other| Some((other, other.repository()?))) else {
-        return Ok(());
-    };
-    // That of another folder is in nobody's way.
-    if job.document(preview, &other.id).await?.is_none() {
-        return Ok(());
+/// Stores the secrets, and the place of the status, tagged so that they are found again. Two repositories in one
+/// account have pull requests of one number: neither takes the other's parameters.
+pub(super) async fn take_parameters(
+    job: &Job,
+    settings: &Settings,
+    preview: &Preview,
+) -> Result<(), Failure> {
+    let ours = job.aws.tagged_names(&[(REPOSITORY, &job.repository.to_string())]).await?;
+    let present = job.aws.names(&preview.folder()).await?;
+    let status = preview.status();
+    for name in present.iter().filter(|name| !ours.contains(name)) {
+        let is_wanted = settings.secrets.iter().any(|secret| preview.secret(&secret.name) == *name);
+        if is_wanted || *name == status && of_another(job, preview).await? {
+            return Err(Failure::settings(format!("{name} is there and is not this repository's"))
+                .hint("Set `path` in preview.yaml to another folder, as in /pr-preview-web, or delete the parameter."));
+        }
     }
-    let folder = preview.folder();
-    Err(Failure::settings(format!("{folder} belongs to #{} of {repository}", preview.number))
-        .hint("Set `path` in preview.yaml to another folder, as in /pr-preview-web."))
-}
-
-pub(super) async fn store_secrets(job: &Job, settings: &Settings, preview: &Preview) -> Result<(), Failure> {
     let tags = tags(preview, settings.scope.purpose());
+    // The agent's writes keep the tags.
+    job.aws.keep_place(&status, &tags).await?;
     for secret in &settings.secrets {
         let name = preview.secret(&secret.name);
         match job.variables.get(&secret.variable) {
@@ -40,13 +40,30 @@ pub(super) async fn store_secrets(job: &Job, settings: &Settings, preview: &Prev
     Ok(())
 }
 
+/// Whether the status is that of another repository's preview that is alive.
+async fn of_another(job: &Job, preview: &Preview) -> Result<bool, Failure> {
+    for other in job.aws.previews(None).await? {
+        let is_another = other.repository().as_ref() != Some(&preview.repository);
+        if is_another
+            && other.number() == Some(preview.number)
+            && job.document(preview, &other.id).await?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Ends what is in the way: with one instance for a repository, that of any of its pull requests. Its rules
 /// go first, since its address is soon a stranger's. Returns what is ending.
-pub(super) async fn make(job: &Job, settings: &Settings, preview: &Preview) -> Result<Vec<String>, Failure> {
-    let number = (settings.scope == Scope::PullRequest).then_some(preview.number);
-    let filter = Filter { repository: job.repository.clone(), number };
+pub(super) async fn make(
+    job: &Job,
+    settings: &Settings,
+    preview: &Preview,
+    deployment: Option<Deployment>,
+) -> Result<Vec<String>, Failure> {
     let mut ending = Vec::new();
-    for old in job.aws.previews(Some(&filter)).await? {
+    for old in in_the_way(job, settings, preview).await? {
         let Some(owner) = old.number() else { continue };
         let before = Preview { number: owner, ..preview.clone() };
         last_words(job, &before, &old).await;
@@ -57,17 +74,44 @@ pub(super) async fn make(job: &Job, settings: &Settings, preview: &Preview) -> R
             let mut told = Told::starting(old.commit().unwrap_or_default(), job.run_url.clone());
             told.turn = Turn::Replaced(preview.number);
             job.comment(owner, &told).await;
-            job.undeploy(owner).await;
         }
+        // Their address is soon a stranger's.
+        job.undeploy(owner, deployment).await;
         ending.push(old.id);
     }
     Ok(ending)
 }
 
+/// Another run may have launched at the same time: the newest stays, and this one ends the older ones.
+pub(super) async fn settle(
+    job: &Job,
+    settings: &Settings,
+    preview: &Preview,
+    id: &str,
+) -> Result<(), Failure> {
+    let all = in_the_way(job, settings, preview).await?;
+    let age = |instance: &Instance| (instance.launched, instance.id.clone());
+    let Some(own) = all.iter().find(|instance| instance.id == id).map(age) else { return Ok(()) };
+    for older in all.iter().filter(|instance| age(instance) < own) {
+        job.aws.terminate(&older.id).await?;
+        job.output.say(&format!("ended {}, which another run has launched", older.id));
+    }
+    Ok(())
+}
+
+async fn in_the_way(job: &Job, settings: &Settings, preview: &Preview) -> Result<Vec<Instance>, Failure> {
+    let number = (settings.scope == Scope::PullRequest).then_some(preview.number);
+    let mut all = job.aws.previews(Some(&Filter { repository: job.repository.clone(), number })).await?;
+    // Those of another scope have their own pull requests.
+    all.retain(|instance| instance.is_shared() == (settings.scope == Scope::Repository));
+    Ok(all)
+}
+
 /// What an instance that had failed has to say, before it goes.
 async fn last_words(job: &Job, preview: &Preview, old: &Instance) {
     let Ok(Some(document)) = job.document(preview, &old.id).await else { return };
-    job.output.say(&format!("the last word of {}: {}", old.id, document.verdict));
+    job.output.say(&format!("the last word of {}:", old.id));
+    job.output.quote(&document.verdict);
     if document.fault.is_some() {
         for evidence in job.evidence(&old.id, Some(&document)).await {
             job.output.summary(&format!(

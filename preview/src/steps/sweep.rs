@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use preview_agent::cli::exit;
 
-use super::down::{path_of, take_down, usual_settings};
+use super::down::{another_open, path_of, take_down, usual_settings};
 use super::failure::Failure;
 use super::job::Job;
 use crate::aws::Filter;
@@ -23,7 +23,7 @@ pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
     let path = path_of(settings.as_ref());
     let mut failures = Vec::new();
     let mut left = 0;
-    for number in candidates(job, &path).await? {
+    for number in candidates(job).await? {
         match is_closed(github, number).await {
             Ok(false) => {}
             Ok(true) => {
@@ -56,16 +56,33 @@ pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
 }
 
 /// Numbers that have an instance, a rule or a secret of this repository.
-async fn candidates(job: &Job, path: &str) -> Result<BTreeSet<u64>, Failure> {
+async fn candidates(job: &Job) -> Result<BTreeSet<u64>, Failure> {
     let filter = Filter { repository: job.repository.clone(), number: None };
     let instances = job.aws.previews(Some(&filter)).await?;
-    let mut found: BTreeSet<u64> = instances.iter().filter_map(crate::aws::Instance::number).collect();
+    let mut found = BTreeSet::new();
+    let mut staying = BTreeSet::new();
+    for instance in instances {
+        let Some(number) = instance.number() else { continue };
+        // It stays as long as another pull request is open.
+        let stays = instance.is_shared() && another_open(job, number).await?.is_some();
+        if stays {
+            staying.insert(number)
+        } else {
+            found.insert(number)
+        };
+    }
     let rules = job.aws.tagged_rules(PURPOSE, &Scope::PURPOSES).await?;
     let ours = rules.iter().filter(|rule| job.is_of_repository(rule));
     found.extend(ours.filter_map(|rule| number(rule.tags.get(PULL_REQUEST)?)));
-    let names = job.aws.tagged_names(REPOSITORY, &job.repository.to_string()).await?;
-    let inside = names.iter().filter_map(|name| name.strip_prefix(path)?.strip_prefix('/'));
-    found.extend(inside.filter_map(|rest| number(rest.split('/').next()?)));
+    for name in job.aws.tagged_names(&[(REPOSITORY, &job.repository.to_string())]).await? {
+        // PATH/NUMBER/NAME, whatever the path was.
+        let mut parts = name.rsplit('/');
+        if let (Some(last), Some(number)) = (parts.next(), parts.next().and_then(number))
+            && !(last == "status" && staying.contains(&number))
+        {
+            found.insert(number);
+        }
+    }
     Ok(found)
 }
 

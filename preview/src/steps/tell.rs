@@ -37,7 +37,7 @@ impl Job {
         let state = match told.turn {
             Turn::Starting | Turn::Going | Turn::Cancelled => State::InProgress,
             Turn::Ready => State::Success,
-            Turn::Failed => State::Failure,
+            Turn::Failed | Turn::Left => State::Failure,
             Turn::Replaced(_) | Turn::Closed => State::Inactive,
         };
         let url = told.url.as_deref().filter(|_| state != State::Inactive);
@@ -48,20 +48,24 @@ impl Job {
         }
     }
 
-    /// Ends all deployments of a pull request.
-    pub(super) async fn undeploy(&self, number: u64) {
+    /// Ends all deployments of a pull request but for this one.
+    pub(super) async fn undeploy(&self, number: u64, but: Option<Deployment>) {
         let Some(github) = &self.github else { return };
         match github.deployments(number).await {
             Ok(all) => {
-                for deployment in all {
-                    let said =
-                        github.deployed(deployment, State::Inactive, None, None, "the preview is gone").await;
-                    if let Err(error) = said {
-                        return self.not_told(&error);
-                    }
+                for deployment in all.into_iter().filter(|deployment| Some(*deployment) != but) {
+                    self.inactive(Some(deployment), "the preview is gone").await;
                 }
             }
             Err(error) => self.not_told(&error),
+        }
+    }
+
+    /// Ends a deployment.
+    pub(super) async fn inactive(&self, deployment: Option<Deployment>, why: &str) {
+        let (Some(github), Some(deployment)) = (&self.github, deployment) else { return };
+        if let Err(error) = github.deployed(deployment, State::Inactive, None, None, why).await {
+            self.not_told(&error);
         }
     }
 

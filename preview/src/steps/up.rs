@@ -14,7 +14,7 @@ use super::room;
 use super::user_data::{Release, ReleaseError};
 use super::watch::Watch;
 use crate::aws::{Filter, Instance};
-use crate::github::Pull;
+use crate::github::{Deployment, Pull};
 use crate::names::Preview;
 use crate::report::{Told, Turn};
 use crate::settings::Settings;
@@ -32,6 +32,28 @@ pub struct Ended {
     pub address: Option<IpAddr>,
 }
 
+/// What becomes known on the way, for whoever is told when it ends early.
+pub(super) struct Way {
+    pub(super) told: Told,
+    pub(super) deployment: Option<Deployment>,
+    pub(super) address: Option<IpAddr>,
+}
+
+impl Way {
+    pub(super) fn ended(&self, outcome: &'static str, code: u8) -> Ended {
+        Ended { outcome, code, told: self.told.clone(), address: self.address }
+    }
+}
+
+/// An instance with an address and rules.
+struct Launched {
+    preview: Preview,
+    settings: Settings,
+    plan: Plan,
+    id: String,
+    address: IpAddr,
+}
+
 /// Brings the preview of a pull request up and waits for it.
 ///
 /// # Errors
@@ -44,7 +66,7 @@ pub async fn up(
     limit: Duration,
 ) -> Result<Ended, Failure> {
     let pull = current(job, number, sha).await?;
-    let mut told = Told::starting(&pull.head, job.run_url.clone());
+    let told = Told::starting(&pull.head, job.run_url.clone());
     let nothing = |outcome, told| Ok(Ended { outcome, code: exit::OK, told, address: None });
     if !pull.open {
         job.output.say(&format!("#{number} is closed: no preview"));
@@ -56,30 +78,48 @@ pub async fn up(
             .say(&format!("#{number} has moved on from {asked} to {}, whose run brings it up", pull.head));
         return nothing("superseded", told);
     }
-    let sha = pull.head.clone();
-    let deployment = job.deploy(number, &sha).await;
-    job.tell(number, deployment, &told).await;
-    let launched = tokio::select! {
-        launched = bring_up(job, &pull, release, &mut told) => Some(launched),
+    let mut way = Way { told, deployment: None, address: None };
+    // One look-out for all of it: a second signal cuts nothing that the first one began.
+    let end = tokio::select! {
+        end = all_the_way(job, &pull, release, limit, &mut way) => Some(end),
         () = told_to_stop() => None,
     };
-    let (preview, loaded, plan, id, address) = match launched {
-        Some(Ok(launched)) => launched,
-        None => return Ok(finish::cancelled(job, number, deployment, told, None).await),
-        Some(Err(failure)) => {
-            told.turn = Turn::Failed;
-            told.reason = Some(failure.text());
-            job.tell(number, deployment, &told).await;
-            return Err(failure);
+    match end {
+        Some(end) => end,
+        None => Ok(finish::cancelled(job, number, way).await),
+    }
+}
+
+async fn all_the_way(
+    job: &Job,
+    pull: &Pull,
+    release: &Result<Release, ReleaseError>,
+    limit: Duration,
+    way: &mut Way,
+) -> Result<Ended, Failure> {
+    way.deployment = job.deploy(pull.number, &pull.head).await;
+    job.tell(pull.number, way.deployment, &way.told).await;
+    match bring_up(job, pull, release, way).await {
+        Ok(Launched { preview, settings, plan, id, address }) => {
+            let port = plan.agent.config.app.publish.port;
+            let url = plan.url(address);
+            job.output.say(&format!("Preview URL: {url}"));
+            job.output.values(&[("instance_id", &id), ("public_ip", &address.to_string()), ("url", &url)]);
+            let watch = Watch { preview: &preview, instance: &id, sha: &pull.head, limit };
+            Ok(finish::finish(job, &settings, &watch, (address, port), way).await)
         }
-    };
-    let port = plan.agent.config.app.publish.port;
-    let url = plan.url(address);
-    job.output.say(&format!("Preview URL: {url}"));
-    job.output.values(&[("instance_id", &id), ("public_ip", &address.to_string()), ("url", &url)]);
-    let watch = Watch { preview: &preview, instance: &id, sha: &sha, limit };
-    let settings = &loaded.settings;
-    Ok(finish::finish(job, settings, &watch, (address, port), deployment, told).await)
+        Err(failure) => {
+            way.told.turn = Turn::Failed;
+            way.told.reason = Some(failure.text());
+            if let Some(id) = &way.told.instance {
+                way.told
+                    .notes
+                    .push(format!("The instance {id} goes on; `preview down {}` ends it.", pull.number));
+            }
+            job.tell(pull.number, way.deployment, &way.told).await;
+            Err(failure)
+        }
+    }
 }
 
 /// Waits for a preview that is there.
@@ -98,17 +138,32 @@ pub async fn wait(job: &Job, number: u64, limit: Duration) -> Result<Ended, Fail
     (told.instance, told.viewers) = (Some(instance.id.clone()), loaded.settings.viewers.clone());
     told.url = Some(url(address, port));
     let watch = Watch { preview: &preview, instance: &instance.id, sha: &sha, limit };
-    Ok(finish::finish(job, &loaded.settings, &watch, (address, port), None, told).await)
+    let mut way = Way { told, deployment: None, address: Some(address) };
+    let end = tokio::select! {
+        end = finish::finish(job, &loaded.settings, &watch, (address, port), &mut way) => Some(end),
+        () = told_to_stop() => None,
+    };
+    match end {
+        Some(end) => Ok(end),
+        None => Ok(finish::cancelled(job, number, way).await),
+    }
 }
 
 /// The pull request as it is now; without GitHub, what the caller says of it.
 async fn current(job: &Job, number: u64, sha: Option<&str>) -> Result<Pull, Failure> {
     match (&job.github, sha) {
-        (Some(github), _) => github
-            .pull(number)
-            .await?
-            .ok_or_else(|| Failure::new(format!("{} has no pull request #{number}", job.repository))),
-        (None, Some(sha)) => Ok(Pull { number, open: true, head: sha.to_owned(), base: sha.to_owned() }),
+        (Some(github), _) => {
+            let pull = github.pull(number).await?;
+            let pull = pull
+                .ok_or_else(|| Failure::new(format!("{} has no pull request #{number}", job.repository)))?;
+            if pull.open && !pull.trusted {
+                return Err(Failure::new(format!(
+                    "#{number} is of a fork or of Dependabot: its code gets no secrets"
+                )));
+            }
+            Ok(pull)
+        }
+        (None, Some(sha)) => Ok(Pull::of_commit(number, sha)),
         (None, None) => Err(Failure::new("which commit? Without GITHUB_TOKEN it has to be said: --sha")),
     }
 }
@@ -122,24 +177,23 @@ async fn bring_up(
     job: &Job,
     pull: &Pull,
     release: &Result<Release, ReleaseError>,
-    told: &mut Told,
-) -> Result<(Preview, Loaded, Plan, String, IpAddr), Failure> {
-    let loaded = job.settings_of(pull).await?;
-    let settings = &loaded.settings;
-    (told.refused, told.notes) = (loaded.refused.clone(), loaded.notes.clone());
-    told.viewers = settings.viewers.clone();
-    let preview = preview(job, settings, pull.number);
-    let plan = job.plan(settings, &preview, &pull.head, release).await.map_err(|faults| all(&faults))?;
-    room::is_free(job, &preview).await?;
-    room::store_secrets(job, settings, &preview).await?;
-    let ending = room::make(job, settings, &preview).await?;
+    way: &mut Way,
+) -> Result<Launched, Failure> {
+    let Loaded { settings, refused, notes } = job.settings_of(pull).await?;
+    let told = &mut way.told;
+    (told.refused, told.notes, told.viewers) = (refused, notes, settings.viewers.clone());
+    let preview = preview(job, &settings, pull.number);
+    let plan = job.plan(&settings, &preview, &pull.head, release).await.map_err(|faults| all(&faults))?;
+    room::take_parameters(job, &settings, &preview).await?;
+    let ending = room::make(job, &settings, &preview, way.deployment).await?;
     let id = job.launch(&plan.launch, &ending).await?;
     told.instance = Some(id.clone());
     job.output.say(&format!("launched {id}"));
     let address = job.address(&id).await?;
-    told.url = Some(plan.url(address));
-    job.open(settings, &preview, plan.agent.config.app.publish.port, address).await?;
-    Ok((preview, loaded, plan, id, address))
+    (told.url, way.address) = (Some(plan.url(address)), Some(address));
+    room::settle(job, &settings, &preview, &id).await?;
+    job.open(&settings, &preview, plan.agent.config.app.publish.port, address).await?;
+    Ok(Launched { preview, settings, plan, id, address })
 }
 
 /// All faults as one.

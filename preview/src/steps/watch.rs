@@ -48,10 +48,17 @@ impl Job {
         let (mut instance_due, mut pull_due) = (begun, begun + pace.pull);
         loop {
             match self.document(watch.preview, watch.instance).await {
+                // A dead agent's word is none.
+                Ok(Some(document)) if document.expires_at < now() => {
+                    last = Some(document);
+                    if begun.elapsed() > pace.silence.min(watch.limit) {
+                        return (End::Silent, last);
+                    }
+                }
                 Ok(Some(document)) => {
                     let line = progress(&document);
                     if line != said {
-                        self.output.say(&format!("{:>4} s  {line}", begun.elapsed().as_secs()));
+                        self.output.quote(&format!("{:>4} s  {line}", begun.elapsed().as_secs()));
                         said = line;
                     }
                     let end = outcome(&document);
@@ -69,9 +76,9 @@ impl Job {
             if begun.elapsed() >= watch.limit {
                 return (if last.is_some() { End::Going } else { End::Silent }, last);
             }
-            let now = Instant::now();
-            if now >= instance_due {
-                instance_due = now + pace.instance;
+            let at = Instant::now();
+            if at >= instance_due {
+                instance_due = at + pace.instance;
                 if let Ok(Some(instance)) = self.aws.instance(watch.instance).await
                     && (instance.state.is_over() || instance.state == State::Stopped)
                 {
@@ -79,8 +86,8 @@ impl Job {
                     return (End::Gone(why), last);
                 }
             }
-            if now >= pull_due {
-                pull_due = now + pace.pull;
+            if at >= pull_due {
+                pull_due = at + pace.pull;
                 if let Some(end) = self.is_still_wanted(watch).await {
                     return (end, last);
                 }
@@ -122,7 +129,7 @@ impl Job {
 
 /// What no later look mends.
 fn is_lost(error: &AwsError) -> bool {
-    matches!(error, AwsError::Denied { .. } | AwsError::Credentials { .. })
+    matches!(error, AwsError::Denied { .. } | AwsError::Credentials { .. } | AwsError::Rejected { .. })
 }
 
 /// The outcome, if there is one.

@@ -34,6 +34,7 @@ pub struct Inner {
     pub seen: Vec<Seen>,
     pub troubles: Troubles,
     pub on_launch: Option<Launched>,
+    pub on_end: Option<Launched>,
     /// Items of one page of a list.
     pub page: Option<usize>,
     /// How many looks find a new instance unknown, and without an address.
@@ -85,6 +86,11 @@ impl Account {
     /// What happens at each launch.
     pub fn on_launch(&self, then: impl Fn(&str, &mut Inner) + Send + 'static) {
         self.lock().on_launch = Some(Box::new(then));
+    }
+
+    /// What happens when an instance is gone.
+    pub fn on_end(&self, then: impl Fn(&str, &mut Inner) + Send + 'static) {
+        self.lock().on_end = Some(Box::new(then));
     }
 
     /// How often an action was asked for.

@@ -252,14 +252,20 @@ fn item(instance: &Instance, address: bool, with_tags: bool) -> String {
 fn describe_instances(inner: &mut Inner, fields: &Fields) -> Answer {
     let ids = list(fields, "InstanceId");
     let (unknown, no_address, ending) = (inner.unknown, inner.no_address, inner.ending);
+    let mut ended = Vec::new();
     for instance in &mut inner.instances {
         instance.looks += 1;
         if instance.state == "shutting-down" {
             instance.ends += 1;
             if instance.ends > ending {
                 instance.state = "terminated";
+                ended.push(instance.id.clone());
             }
         }
+    }
+    if let Some(then) = inner.on_end.take() {
+        ended.iter().for_each(|id| then(id, inner));
+        inner.on_end.get_or_insert(then);
     }
     for id in &ids {
         let known = inner.instances.iter().find(|it| &it.id == id);
@@ -353,8 +359,25 @@ fn authorize(inner: &mut Inner, fields: &Fields) -> Answer {
     if inner.rules.iter().any(|other| same(&other)) {
         return refused("InvalidPermission.Duplicate", "the specified rule already exists");
     }
+    let made =
+        format!("<return>true</return><securityGroupRuleSet>{}</securityGroupRuleSet>", rule_item(&rule));
     inner.rules.push(rule);
-    Ok("<return>true</return>".to_owned())
+    Ok(made)
+}
+
+fn rule_item(rule: &Rule) -> String {
+    let from = if rule.from.contains(':') { "cidrIpv6" } else { "cidrIpv4" };
+    format!(
+        "<item><securityGroupRuleId>{}</securityGroupRuleId><groupId>{}</groupId><isEgress>false</isEgress><ipProtocol>tcp\
+         </ipProtocol><fromPort>{}</fromPort><toPort>{}</toPort><{from}>{}</{from}><description>{}</description>{}</item>",
+        rule.id,
+        rule.group,
+        rule.port,
+        rule.port,
+        rule.from,
+        escaped(&rule.description),
+        tag_set(&rule.tags)
+    )
 }
 
 fn describe_rules(inner: &mut Inner, fields: &Fields) -> Answer {
@@ -369,13 +392,6 @@ fn describe_rules(inner: &mut Inner, fields: &Fields) -> Answer {
     };
     let wanted: Vec<&Rule> = inner.rules.iter().filter(fits).collect();
     let (page, next) = paged(inner, fields, &wanted);
-    let items = page.iter().map(|rule| {
-        let from = if rule.from.contains(':') { "cidrIpv6" } else { "cidrIpv4" };
-        format!(
-            "<item><securityGroupRuleId>{}</securityGroupRuleId><groupId>{}</groupId><isEgress>false</isEgress><ipProtocol>tcp\
-             </ipProtocol><fromPort>{}</fromPort><toPort>{}</toPort><{from}>{}</{from}><description>{}</description>{}</item>",
-            rule.id, rule.group, rule.port, rule.port, rule.from, escaped(&rule.description), tag_set(&rule.tags)
-        )
-    });
+    let items = page.iter().map(|rule| rule_item(rule));
     Ok(format!("<securityGroupRuleSet>{}</securityGroupRuleSet>{next}", items.collect::<String>()))
 }

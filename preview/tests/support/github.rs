@@ -40,6 +40,9 @@ pub struct Inner {
     pub deployments: Vec<Value>,
     /// Deployment and state, in the order they came.
     pub statuses: Vec<(u64, Value)>,
+    /// Those whose code comes from elsewhere.
+    pub forks: Vec<u64>,
+    pub labels: Vec<(u64, String)>,
     pub seen: Vec<String>,
     /// What requests whose `METHOD path` has these words are answered, and how often.
     pub refusals: Vec<(&'static str, usize, Refusal)>,
@@ -161,11 +164,14 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Res
         }
         (&Method::GET, ["pulls"]) => {
             let open = inner.pulls.iter().filter(|(_, (state, _))| state == "open");
-            let all: Vec<Value> = open.map(|(number, (state, head))| pull(*number, state, head)).collect();
+            let all: Vec<Value> =
+                open.map(|(number, (state, head))| pull(&inner, *number, state, head)).collect();
             page(&all, &query, &host, &path)
         }
         (&Method::GET, ["pulls", number]) => match inner.pulls.get(&number.parse().unwrap()) {
-            Some((state, head)) => axum::Json(pull(number.parse().unwrap(), state, head)).into_response(),
+            Some((state, head)) => {
+                axum::Json(pull(&inner, number.parse().unwrap(), state, head)).into_response()
+            }
             None => missing(),
         },
         (&Method::GET, ["contents", file]) => {
@@ -175,6 +181,11 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Res
                 Some(text) => text.clone().into_response(),
                 None => missing(),
             }
+        }
+        (&Method::GET, ["commits", commit]) => {
+            let known =
+                *commit == "main" || inner.files.keys().any(|(of, _)| of == commit) || *commit == HEAD;
+            if known { axum::Json(json!({ "sha": commit })).into_response() } else { missing() }
         }
         (&Method::GET, ["issues", number, "comments"]) => {
             let number: u64 = number.parse().unwrap();
@@ -226,10 +237,13 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Res
     }
 }
 
-fn pull(number: u64, state: &str, head: &str) -> Value {
+fn pull(inner: &Inner, number: u64, state: &str, head: &str) -> Value {
+    let from = if inner.forks.contains(&number) { "eve/api" } else { "acme/api" };
+    let labels = inner.labels.iter().filter(|(of, _)| *of == number);
     json!({
-        "number": number, "state": state, "labels": [], "user": { "login": "octocat" },
-        "head": { "sha": head, "repo": { "full_name": "acme/api" } }, "base": { "sha": "stale", "ref": "main" },
+        "number": number, "state": state, "user": { "login": "octocat" },
+        "labels": labels.map(|(_, name)| json!({ "name": name })).collect::<Vec<_>>(),
+        "head": { "sha": head, "repo": { "full_name": from } }, "base": { "sha": "stale", "ref": "main" },
     })
 }
 

@@ -78,11 +78,14 @@ pub fn answer(inner: &mut Inner, action: &str, body: &[u8]) -> Answer {
             json!({ "Parameters": inside.collect::<Vec<_>>() })
         }
         "DescribeParameters" => {
-            let filter = &asked["ParameterFilters"][0];
-            let tag = filter["Key"].as_str().unwrap().strip_prefix("tag:").unwrap();
-            let value = filter["Values"][0].as_str().unwrap();
-            let with =
-                inner.parameters.iter().filter(|(_, it)| it.tags.get(tag).is_some_and(|it| it == value));
+            let filters = asked["ParameterFilters"].as_array().unwrap();
+            let fits = |it: &Parameter| {
+                filters.iter().all(|filter| {
+                    let tag = filter["Key"].as_str().unwrap().strip_prefix("tag:").unwrap();
+                    it.tags.get(tag).is_some_and(|it| *it == filter["Values"][0])
+                })
+            };
+            let with = inner.parameters.iter().filter(|(_, it)| fits(it));
             json!({ "Parameters": with.map(|(name, _)| json!({ "Name": name })).collect::<Vec<_>>() })
         }
         "SendCommand" => json!({ "Command": { "CommandId": "c-1", "DocumentName": text("DocumentName") } }),

@@ -36,6 +36,8 @@ pub fn failed(instance: &str, number: u64) -> Value {
 
 /// The agent says this.
 pub fn says(inner: &mut Inner, number: u64, document: &Value) {
-    let parameter = Parameter { value: document.to_string(), secure: false, tags: Default::default() };
-    inner.parameters.insert(format!("/pr-preview/{number}/status"), parameter);
+    let name = format!("/pr-preview/{number}/status");
+    // As PutParameter does, it keeps the tags.
+    let tags = inner.parameters.get(&name).map(|it| it.tags.clone()).unwrap_or_default();
+    inner.parameters.insert(name, Parameter { value: document.to_string(), secure: false, tags });
 }
