@@ -5,7 +5,7 @@
 mod support;
 
 use support::github::{BOT, Refusal};
-use support::status::{document, says};
+use support::status::{document, failed, says};
 use support::world::{World, act_as_preview};
 
 #[test]
@@ -148,4 +148,49 @@ fn as_json_there_is_one_document() {
     assert_eq!((&list[0]["number"], &list[0]["repository"]), (&7.into(), &"acme/api".into()));
     world.run(&["status", "7"]).ended(0).says("ready: said by the agent");
     world.run(&["status", "9"]).ended(4).says("#9 has no preview");
+}
+
+/// A comment as it is, in a quotation, with the time that it was written at.
+fn quoted(comment: &str) -> String {
+    let lines = comment.lines().skip(1).map(|line| match line.split_once(", as of ") {
+        Some((before, _)) => format!("{before}, as of 2026-11-29T10:06:12Z."),
+        None => line.to_owned(),
+    });
+    lines.map(|line| format!("> {line}").trim_end().to_owned() + "\n").collect()
+}
+
+#[test]
+fn the_page_in_the_docs_shows_a_real_comment() {
+    let world = World::new();
+    world.account.on_launch(|id, inner| {
+        let mut document = failed(id, 7);
+        document["verdict"] =
+            "failed in migrate: migration_failed (migration): alembic ended with 1. Correct the \
+                               migration."
+                .into();
+        document["fault"]["tail"] = "sqlalchemy.exc.ProgrammingError: column \"due\" does not exist".into();
+        document["run"]["finished"] = "2026-11-29T10:00:21Z".into();
+        document["phases"] = serde_json::json!([
+            { "name": "resolve", "state": "done", "start_ms": 10, "ms": 40 },
+            { "name": "image", "state": "done", "start_ms": 50, "ms": 16200 },
+            { "name": "database", "state": "done", "start_ms": 50, "ms": 30 },
+            { "name": "migrate", "state": "failed", "start_ms": 16250, "ms": 4300 },
+        ]);
+        says(inner, 7, &document);
+    });
+    world.account.lock().log = "INFO  [alembic.runtime.migration] Running upgrade 0002 -> 0003, add due\n\
+                                sqlalchemy.exc.ProgrammingError: column \"due\" does not exist\n"
+        .to_owned();
+    world.run(&["up", "7"]).ended(1);
+    let [comment] = world.github.comments(7).try_into().unwrap();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/previews.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once("<!-- comment -->\n").unwrap();
+    let (shown, after) = rest.split_once("<!-- /comment -->").unwrap();
+    let real = quoted(&comment);
+    if std::env::var_os("UPDATE_README").is_some() {
+        std::fs::write(&path, format!("{before}<!-- comment -->\n{real}<!-- /comment -->{after}")).unwrap();
+    } else {
+        assert_eq!(shown, real, "UPDATE_README=1 writes it");
+    }
 }

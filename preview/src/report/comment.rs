@@ -75,8 +75,8 @@ fn heading(told: &Told) -> String {
 
 /// Where it is, and for whom.
 fn address(told: &Told) -> Option<String> {
-    let url =
-        told.url.as_ref().filter(|_| !matches!(told.turn, Turn::Closed | Turn::Left | Turn::Replaced(_)))?;
+    let serves = matches!(told.turn, Turn::Going | Turn::Ready | Turn::Cancelled);
+    let url = told.url.as_ref().filter(|_| serves)?;
     let who = match told.viewers.as_slice() {
         [] => "Only the instance itself may open it: `viewers` in `preview.yaml` says who else.".to_owned(),
         viewers if viewers.iter().any(|net| net.prefix_len() == 0) => "Anybody may open it.".to_owned(),
