@@ -1,4 +1,4 @@
-//! `preview up` ended at each of its requests to AWS, and whatever it had made by then is found by `down`.
+//! `preview up` ended at each of its requests to AWS and to GitHub, and whatever it had made by then is found by `down`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
 
@@ -78,4 +78,27 @@ fn what_an_interrupt_leaves_is_found() {
 #[test]
 fn what_a_termination_leaves_is_found() {
     killed_by("TERM");
+}
+
+#[test]
+fn what_a_kill_before_github_answers_leaves_is_found() {
+    let undisturbed = world();
+    undisturbed.run(&["up", "7"]).ended(0);
+    let requests = undisturbed.github.lock().seen.len();
+    assert!(requests > 8, "{requests}");
+    for at in 1..=requests {
+        let world = world();
+        world.github.lock().silent_at = Some(at);
+        let child = world.command(&["up", "7"]).spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while world.github.lock().seen.len() < at {
+            assert!(Instant::now() < until, "no request {at}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(Command::new("kill").args(["-KILL", &child.id().to_string()]).status().unwrap().success());
+        world.ran(child);
+        let asked = world.github.lock().seen[at - 1].clone();
+        world.github.lock().silent_at = None;
+        nothing_is_left(&world, &format!("at {at}, {asked}"));
+    }
 }

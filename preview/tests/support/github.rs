@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -43,6 +44,8 @@ pub struct Inner {
     /// Those whose code comes from elsewhere.
     pub forks: Vec<u64>,
     pub labels: Vec<(u64, String)>,
+    /// The request of this number, from 1, is never answered.
+    pub silent_at: Option<usize>,
     pub seen: Vec<String>,
     /// What requests whose `METHOD path` has these words are answered, and how often.
     pub refusals: Vec<(&'static str, usize, Refusal)>,
@@ -133,9 +136,24 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let mut inner = inner.lock().unwrap();
+    let answer = answered(&mut inner.lock().unwrap(), &parts, &body);
+    match answer {
+        Some(answer) => answer,
+        None => std::future::pending().await,
+    }
+}
+
+/// The answer, or `None` where there is never one.
+fn answered(inner: &mut Inner, parts: &Parts, body: &Value) -> Option<Response> {
     let line = format!("{} {}", parts.method, parts.uri);
     inner.seen.push(line.clone());
+    if inner.silent_at == Some(inner.seen.len()) {
+        return None;
+    }
+    Some(told(inner, parts, body, &line))
+}
+
+fn told(inner: &mut Inner, parts: &Parts, body: &Value, line: &str) -> Response {
     if let Some((_, times, refusal)) =
         inner.refusals.iter_mut().find(|(words, times, _)| line.contains(words) && *times > 0)
     {
@@ -165,12 +183,12 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Res
         (&Method::GET, ["pulls"]) => {
             let open = inner.pulls.iter().filter(|(_, (state, _))| state == "open");
             let all: Vec<Value> =
-                open.map(|(number, (state, head))| pull(&inner, *number, state, head)).collect();
+                open.map(|(number, (state, head))| pull(inner, *number, state, head)).collect();
             page(&all, &query, &host, &path)
         }
         (&Method::GET, ["pulls", number]) => match inner.pulls.get(&number.parse().unwrap()) {
             Some((state, head)) => {
-                axum::Json(pull(&inner, number.parse().unwrap(), state, head)).into_response()
+                axum::Json(pull(inner, number.parse().unwrap(), state, head)).into_response()
             }
             None => missing(),
         },
