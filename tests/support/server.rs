@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use axum::Router;
+use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 
 /// Where a server listens.
@@ -20,6 +21,8 @@ pub struct Server {
     router: Router,
     address: Address,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    /// Keeps the port while nobody listens: else somebody's connection may take it.
+    kept: Option<TcpSocket>,
 }
 
 impl Server {
@@ -34,7 +37,7 @@ impl Server {
     }
 
     fn at(router: Router, address: Address) -> Self {
-        let mut server = Self { router, address, running: None };
+        let mut server = Self { router, address, running: None, kept: None };
         server.restart();
         server
     }
@@ -52,14 +55,21 @@ impl Server {
         if let Some((stop, thread)) = self.running.take() {
             stop.send(()).unwrap();
             thread.join().unwrap();
-            if let Address::Unix(path) = &self.address {
-                std::fs::remove_file(path).unwrap();
+            match &self.address {
+                Address::Unix(path) => std::fs::remove_file(path).unwrap(),
+                Address::Tcp(address) => {
+                    let socket = TcpSocket::new_v4().unwrap();
+                    socket.set_reuseaddr(true).unwrap();
+                    // Bound, and refused to whoever connects.
+                    self.kept = socket.bind(*address).is_ok().then_some(socket);
+                }
             }
         }
     }
 
     /// Listens again, at the same address.
     pub fn restart(&mut self) {
+        self.kept = None;
         let (router, address) = (self.router.clone(), self.address.clone());
         let (stop, stopped) = oneshot::channel();
         let (listening, is_listening) = std::sync::mpsc::channel();
