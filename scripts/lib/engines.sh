@@ -80,6 +80,8 @@ carry_peers() {
   done
   there+=("$gateway:${here##*:}=$here")
   sed "s/^PEERS_POSTGRES_HOST=.*/PEERS_POSTGRES_HOST=$gateway/" "$PEERS/env" >"$ENGINE_DIR/env"
+  # That of a carrier before says "ready", too.
+  rm -f "$ENGINE_DIR/forward.log"
   python3 "$ROOT/scripts/lib/forward.py" "$(engine_namespaces)/net" "${there[@]}" >"$ENGINE_DIR/forward.log" 2>&1 &
   ENGINE_FORWARDER=$!
   until grep -qs ready "$ENGINE_DIR/forward.log"; do
