@@ -208,7 +208,7 @@ fn a_new_instance_may_be_unknown_and_without_an_address_for_a_while() {
 
 #[test]
 fn an_instance_without_an_address_is_no_preview() {
-    let world = World::new();
+    let world = World::impatient();
     world.account.lock().no_address = usize::MAX;
     world.run(&["up", "7"]).ended(1).says("has got no public address").says("public subnet");
     assert_eq!(world.account.rules(GROUP), Vec::<String>::new());
@@ -227,7 +227,7 @@ fn an_instance_that_ends_at_once_is_told_with_its_reason() {
 
 #[test]
 fn an_agent_that_never_speaks_is_told_with_the_console() {
-    let world = World::new();
+    let world = World::impatient();
     world.account.lock().console = "cloud-init: curl: (6) Could not resolve host\n".to_owned();
     world.run(&["up", "7"]).ended(1).says("has not said a word").says("Could not resolve host");
     let [comment] = world.github.comments(7).try_into().unwrap();
@@ -236,7 +236,7 @@ fn an_agent_that_never_speaks_is_told_with_the_console() {
 
 #[test]
 fn the_word_of_another_instance_is_not_believed() {
-    let world = World::new();
+    let world = World::impatient();
     world.account.on_launch(|_, inner| says(inner, 7, &document("i-before", 7, "ready")));
     world.run(&["up", "7"]).ended(1).says("has not said a word");
 }
@@ -423,7 +423,7 @@ fn the_runner_looks_through_a_rule_of_its_own_that_goes_with_the_look() {
 
 #[test]
 fn a_look_that_fails_takes_its_rule_along_and_the_agents_word_stands() {
-    let mut world = World::new();
+    let mut world = World::impatient();
     agents_say(&world, "ready");
     let _app = looked_at(&mut world, 503);
     let ran = world.run(&["up", "7"]);
@@ -486,7 +486,7 @@ fn a_launch_that_was_never_answered_is_found_by_its_tags() {
 
 #[test]
 fn a_dead_agents_word_is_none() {
-    let world = World::new();
+    let world = World::impatient();
     world.account.on_launch(|id, inner| {
         let mut document = document(id, 7, "ready");
         document["expires_at"] = "2020-11-29T10:00:00Z".into();
@@ -520,4 +520,22 @@ fn no_word_of_a_stranger_is_a_command() {
     let ran = world.run(&["up"]);
     ran.ended(1).says_not("##[");
     assert!(!ran.out.lines().any(|line| line.trim_start().starts_with("::set-output")), "{}", ran.out);
+}
+
+#[test]
+fn an_older_word_after_a_newer_one_is_no_news() {
+    let world = World::new();
+    agents_say(&world, "in_progress");
+    let child = world.command(&["up", "7"]).spawn().unwrap();
+    wait_for(&world, "GetParameter", 3);
+    let mut inner = world.account.lock();
+    let id = inner.instances[0].id.clone();
+    let mut older = failed(&id, 7);
+    older["heartbeat_at"] = "2098-11-29T10:00:00Z".into();
+    says(&mut inner, 7, &older);
+    drop(inner);
+    let looks = world.account.count("GetParameter");
+    wait_for(&world, "GetParameter", looks + 3);
+    says(&mut world.account.lock(), 7, &document(&id, 7, "ready"));
+    world.ran(child).ended(0);
 }

@@ -44,10 +44,12 @@ impl Job {
     /// Watches until there is an outcome; the last document goes along.
     pub(super) async fn watch(&self, watch: &Watch<'_>) -> (End, Option<Document>) {
         let (begun, pace) = (Instant::now(), self.aws.pace);
-        let (mut last, mut said) = (None, String::new());
+        let (mut last, mut said) = (None::<Document>, String::new());
         let (mut instance_due, mut pull_due) = (begun, begun + pace.pull);
         loop {
             match self.document(watch.preview, watch.instance).await {
+                // The store may answer with an older value for a moment.
+                Ok(Some(document)) if is_older(&document, last.as_ref()) => {}
                 // A dead agent's word is none.
                 Ok(Some(document)) if document.expires_at < now() => {
                     last = Some(document);
@@ -125,6 +127,10 @@ impl Job {
                 && deployment.is_none_or(|deployment| deployment == preview.deployment())
         }))
     }
+}
+
+fn is_older(document: &Document, last: Option<&Document>) -> bool {
+    last.is_some_and(|last| document.heartbeat_at < last.heartbeat_at)
 }
 
 /// What no later look mends.
