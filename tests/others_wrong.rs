@@ -448,3 +448,15 @@ async fn a_superseded_run_says_by_which() {
     assert_eq!(status["run"]["superseded_by"], second.as_str(), "{status}");
     assert!(status.get("fault").is_none(), "a newer wish is no fault: {status}");
 }
+
+#[test]
+fn settings_of_aws_that_the_sdk_does_not_know_end_in_no_panic() {
+    let mut world = World::new();
+    world.set_env("AWS_RETRY_MODE", "legacy");
+    world.set_env("AWS_MAX_ATTEMPTS", "0");
+    world.run_once(&world.light("good", "", "")).is_ready();
+    world.set_env("AWS_ENDPOINT_URL_SSM", "");
+    let ran = world.run_once(&world.light("good", "", ""));
+    assert!(ran.stderr.contains("AWS_ENDPOINT_URL_SSM is set and empty"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+}

@@ -331,3 +331,14 @@ fn a_policy_that_nobody_has_filled_in_hands_over_no_role() {
     }
     assert_eq!(world.account.lock().seen.len(), 0);
 }
+
+#[test]
+fn odd_settings_of_aws_end_in_no_panic() {
+    let mut world = World::new();
+    for (name, value) in [("AWS_RETRY_MODE", "legacy"), ("AWS_RETRY_MODE", ""), ("AWS_MAX_ATTEMPTS", "0")] {
+        world.set(name, value);
+        world.run(&["check", "7"]).ended(0);
+    }
+    world.set("AWS_ENDPOINT_URL", "");
+    world.run(&["check", "7"]).ended(1).says("AWS_ENDPOINT_URL is set and empty");
+}

@@ -134,6 +134,8 @@ fn without_a_token_the_preview_comes_up_and_nobody_is_told() {
     world.set("GITHUB_TOKEN", "");
     world.run(&["up", "7", "--sha", support::github::HEAD]).ended(0).says("Preview URL");
     world.run(&["up", "7"]).ended(1).says("--sha");
+    world.run(&["down", "7"]).ended(1).says("--force");
+    assert_eq!(world.account.alive().len(), 1);
     assert_eq!(world.github.lock().seen.len(), 0);
 }
 

@@ -8,6 +8,7 @@ use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls;
@@ -58,6 +59,7 @@ impl Aws {
     /// No CA certificates on this machine, or no region at all.
     pub async fn connect(endpoints: Endpoints, region: Option<&str>) -> Result<Self, AwsError> {
         require_ca_certificates()?;
+        refuse_empty_endpoints(&["SSM", "ECR"])?;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
@@ -74,6 +76,8 @@ impl Aws {
             .region(region.clone())
             .credentials_provider(credentials(&provider, endpoints.imds.as_deref())?)
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build())
+            // Said here, or the SDK panics at a mode of the environment that it does not know.
+            .retry_config(RetryConfig::standard())
             .load()
             .await;
         Ok(Self { config, region: region.to_string(), endpoints })
@@ -109,4 +113,18 @@ fn credentials(provider: &ProviderConfig, imds: Option<&str>) -> Result<Credenti
 /// There is no certificate on this machine.
 pub fn require_ca_certificates() -> Result<(), AwsError> {
     reqwest::Client::builder().build().map(drop).map_err(|_| AwsError::CaCertificatesMissing)
+}
+
+/// An endpoint that is set and empty makes the SDK panic at the first call to one of these services.
+///
+/// # Errors
+/// Which one it is.
+pub fn refuse_empty_endpoints(services: &[&str]) -> Result<(), AwsError> {
+    let of_services = services.iter().map(|service| format!("AWS_ENDPOINT_URL_{service}"));
+    for name in std::iter::once("AWS_ENDPOINT_URL".to_owned()).chain(of_services) {
+        if std::env::var_os(&name).is_some_and(|value| value.is_empty()) {
+            return Err(AwsError::Endpoint { reason: format!("{name} is set and empty; unset it") });
+        }
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ mod parameters;
 mod role_credentials;
 mod sdk_errors;
 
-pub use client::{Aws, Endpoints, require_ca_certificates};
+pub use client::{Aws, Endpoints, refuse_empty_endpoints, require_ca_certificates};
 pub use ecr::RegistryToken;
 pub use error::AwsError;
 pub use imds::{IMDS_LIMIT, Imds, ImdsError, Instance};

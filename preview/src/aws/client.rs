@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls;
@@ -32,6 +33,7 @@ impl Aws {
     /// No region, or no certificates.
     pub async fn connect(pace: Pace) -> Result<Self, AwsError> {
         preview_agent::aws::require_ca_certificates()?;
+        preview_agent::aws::refuse_empty_endpoints(&["EC2", "SSM", "STS"])?;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
@@ -39,6 +41,7 @@ impl Aws {
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .timeout_config(limits)
+            .retry_config(RetryConfig::standard())
             .load()
             .await;
         Self::of(&config, pace)

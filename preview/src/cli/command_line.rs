@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::names::Repository;
+use crate::settings::folder;
 
 /// Give a pull request a preview on EC2, and take it away again
 ///
@@ -83,7 +84,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Policy {
     /// The folder of all parameters, as in the settings
-    #[arg(long, default_value = "/pr-preview")]
+    #[arg(long, default_value = "/pr-preview", value_parser = folder)]
     pub(super) path: String,
     /// ARN of the instance's role
     #[arg(long, value_name = "ARN", default_value = "arn:aws:iam::ACCOUNT:role/INSTANCE-ROLE")]

@@ -13,6 +13,7 @@ use crate::github::Intent;
 use crate::iam_policy::{self, Place};
 use crate::output::Output;
 use crate::pace::Pace;
+use crate::settings::Variables;
 use crate::steps::{self, Ended, Failure, Job, Loaded, Release, ReleaseError};
 
 impl Cli {
@@ -52,7 +53,9 @@ impl Cli {
     async fn dispatch(self, output: &Output, redactor: Redactor, pace: Pace) -> Result<u8, Failure> {
         let Self { common, command } = self;
         if let Command::IamPolicy(policy) = &command {
-            let repository = common.repository.map_or_else(|| "OWNER/NAME".to_owned(), |it| it.to_string());
+            let named = common.repository.map(|it| it.to_string());
+            let repository = named.or_else(|| Variables::from_env().text("GITHUB_REPOSITORY"));
+            let repository = repository.unwrap_or_else(|| "OWNER/NAME".to_owned());
             let Policy { path, role, profile, groups } = policy;
             output.print(&iam_policy::policy(&Place {
                 repository: &repository,

@@ -13,4 +13,5 @@ pub use allowed::{Refused, with_head};
 pub use fill::Fill;
 pub use model::{Ami, Instance, Secret, Settings};
 pub use read::{FILE, read, without_file};
+pub use schema::folder;
 pub use variables::Variables;

@@ -152,8 +152,11 @@ fn gigabytes(text: &str) -> Result<i32, &'static str> {
     }
 }
 
-/// Parameter Store: letters, digits and `.-_/`, at most 15 levels; nothing of AWS's own.
-fn folder(text: &str) -> Result<String, &'static str> {
+/// A folder in Parameter Store: letters, digits and `.-_/`, at most 15 levels; nothing of AWS's own.
+///
+/// # Errors
+/// What is expected.
+pub fn folder(text: &str) -> Result<String, &'static str> {
     let fits = text.starts_with('/')
         && text.len() <= 200
         && !text.starts_with("/aws")

@@ -20,7 +20,11 @@ use crate::settings::Settings;
 pub async fn down(job: &Job, number: u64, force: bool, unlabeled: Option<&str>) -> Result<Ended, Failure> {
     let pull = match &job.github {
         Some(github) => github.pull(number).await?,
-        None => None,
+        None if force => None,
+        None => {
+            return Err(Failure::new(format!("is #{number} closed? Without GITHUB_TOKEN nobody says so"))
+                .hint("--force takes its preview down in any case."));
+        }
     };
     // A run that is run again has an old event.
     let lost_its_label = |pull: &Pull| unlabeled.is_some_and(|label| !pull.has_label(label));

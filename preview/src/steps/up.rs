@@ -73,7 +73,8 @@ pub async fn up(
         return nothing("closed", told);
     }
     // A run that waited for its turn, or is run again, has an old event.
-    if let Some(asked) = sha.filter(|sha| *sha != pull.head) {
+    let is_head = |sha: &str| sha.len() >= 7 && pull.head.starts_with(&sha.to_lowercase());
+    if let Some(asked) = sha.filter(|sha| !is_head(sha)) {
         job.output
             .say(&format!("#{number} has moved on from {asked} to {}, whose run brings it up", pull.head));
         return nothing("superseded", told);
@@ -164,7 +165,9 @@ async fn current(job: &Job, number: u64, sha: Option<&str>) -> Result<Pull, Fail
             Ok(pull)
         }
         (None, Some(sha)) => Ok(Pull::of_commit(number, sha)),
-        (None, None) => Err(Failure::new("which commit? Without GITHUB_TOKEN it has to be said: --sha")),
+        (None, None) => {
+            Err(Failure::new("which commit? Without GITHUB_TOKEN `up` wants --sha, and nothing else knows"))
+        }
     }
 }
 
