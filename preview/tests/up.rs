@@ -539,3 +539,13 @@ fn an_older_word_after_a_newer_one_is_no_news() {
     says(&mut world.account.lock(), 7, &document(&id, 7, "ready"));
     world.ran(child).ended(0);
 }
+
+#[test]
+fn a_folder_in_which_another_repository_is_launching_is_not_taken() {
+    let world = World::new();
+    let tags = [("Repository".to_owned(), "acme/web".to_owned())].into();
+    let status = support::ssm::Parameter { value: "launching for acme/web".to_owned(), secure: false, tags };
+    world.account.lock().parameters.insert("/pr-preview/7/status".to_owned(), status);
+    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/status is there and is not");
+    assert_eq!(world.account.lock().parameters["/pr-preview/7/status"].tags["Repository"], "acme/web");
+}

@@ -45,12 +45,17 @@ impl Aws {
         self.tag(name, tags).await
     }
 
-    /// Sees to it that there is a parameter of this name with these tags, whatever it says.
+    /// Makes a parameter with this text and these tags; one that is there keeps its text and gets the tags.
     ///
     /// # Errors
     /// Why not.
-    pub async fn keep_place(&self, name: &str, tags: &[(String, String)]) -> Result<(), AwsError> {
-        match self.put(name, &"launching".into(), ParameterType::String, false, tags).await {
+    pub async fn keep_place(
+        &self,
+        name: &str,
+        text: &str,
+        tags: &[(String, String)],
+    ) -> Result<(), AwsError> {
+        match self.put(name, &text.into(), ParameterType::String, false, tags).await {
             Err(error) if is(&error, "ParameterAlreadyExists") => self.tag(name, tags).await,
             end => end,
         }

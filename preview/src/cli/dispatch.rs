@@ -14,7 +14,7 @@ use crate::iam_policy::{self, Place};
 use crate::output::Output;
 use crate::pace::Pace;
 use crate::settings::Variables;
-use crate::steps::{self, Ended, Failure, Job, Loaded, Release, ReleaseError};
+use crate::steps::{self, Ended, Failure, Job, Release, ReleaseError};
 
 impl Cli {
     /// Runs the command and returns the exit code.
@@ -102,11 +102,9 @@ impl Cli {
                 let scheduled = intent(&job, None)? == Some(Intent::Sweep);
                 steps::sweep(&job, act || scheduled).await
             }
-            Command::List => steps::list(&job, &path(&job).await).await,
-            Command::Status { number } => steps::status(&job, number, &path(&job).await).await,
-            Command::Logs { number, source } => {
-                steps::logs(&job, number, source.name(), &path(&job).await).await
-            }
+            Command::List => steps::list(&job).await,
+            Command::Status { number } => steps::status(&job, number).await,
+            Command::Logs { number, source } => steps::logs(&job, number, source.name()).await,
             Command::IamPolicy(_) => Ok(exit::OK),
         }
     }
@@ -125,24 +123,10 @@ async fn check(job: &Job, launch: Launch) -> Result<u8, Failure> {
     };
     let loaded = match &pull {
         Some(pull) => job.settings_of(pull).await?,
-        None => of_default_branch(job).await?,
+        None => job.usual_settings().await?,
     };
     let sha = launch.sha.or(pull.map(|pull| pull.head)).unwrap_or_else(|| "0".repeat(40));
     Ok(steps::check(job, &loaded, number.unwrap_or(1), &sha, &release).await)
-}
-
-async fn of_default_branch(job: &Job) -> Result<Loaded, Failure> {
-    let branch = match &job.github {
-        Some(github) => github.default_branch().await?,
-        None => String::new(),
-    };
-    job.settings_at(&branch).await
-}
-
-/// The folder of parameters as the settings have it, else the usual one: whoever only looks may lack them.
-async fn path(job: &Job) -> String {
-    let loaded = of_default_branch(job).await;
-    loaded.map_or_else(|_| "/pr-preview".to_owned(), |loaded| loaded.settings.path)
 }
 
 fn release(job: &Job, launch: &Launch) -> Result<Release, ReleaseError> {

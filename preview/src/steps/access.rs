@@ -95,7 +95,7 @@ impl Job {
         &self,
         settings: Option<&Settings>,
         preview: &Preview,
-    ) -> Result<u32, Failure> {
+    ) -> Result<usize, Failure> {
         // By the whole description: that of number 1 is the beginning of that of number 12.
         let ours = |rule: &Rule| {
             rule.description == preview.description() || rule.description == preview.runner_description()
@@ -108,7 +108,7 @@ impl Job {
         which: impl Fn(&Rule) -> bool,
         preview: &Preview,
         settings: Option<&Settings>,
-    ) -> Result<u32, Failure> {
+    ) -> Result<usize, Failure> {
         let mut found = self.aws.tagged_rules(PULL_REQUEST, &[&preview.number.to_string()]).await?;
         found.retain(|rule| self.is_of_repository(rule));
         for group in settings.into_iter().flat_map(groups) {

@@ -4,6 +4,7 @@ use preview_agent::cli::exit;
 
 use super::failure::Failure;
 use super::job::Job;
+use super::load::USUAL_PATH;
 use super::up::Ended;
 use super::watch::now;
 use crate::aws::Filter;
@@ -36,25 +37,18 @@ pub async fn down(job: &Job, number: u64, force: bool, unlabeled: Option<&str>) 
         let told = Told::starting(&pull.head, job.run_url.clone());
         return Ok(Ended { outcome: "open", code: exit::OK, told, address: None });
     }
-    let settings = usual_settings(job).await;
-    let preview = Preview { repository: job.repository.clone(), number, path: path_of(settings.as_ref()) };
+    let (settings, path) = settings(job).await;
+    let preview = Preview { repository: job.repository.clone(), number, path };
     let told = take_down(job, settings.as_ref(), &preview).await?;
     Ok(Ended { outcome: "gone", code: exit::OK, told, address: None })
 }
 
-/// The settings of the default branch, as far as they are to be had: whatever is wrong with them, what is left
-/// has to go, and is found by its tags.
-pub(super) async fn usual_settings(job: &Job) -> Option<Settings> {
-    let branch = match &job.github {
-        Some(github) => github.default_branch().await.ok()?,
-        None => String::new(),
-    };
-    job.settings_at(&branch).await.ok().map(|loaded| loaded.settings)
-}
-
-/// The folder of parameters, else the usual one.
-pub(super) fn path_of(settings: Option<&Settings>) -> String {
-    settings.map_or_else(|| "/pr-preview".to_owned(), |settings| settings.path.clone())
+/// The settings and the folder of parameters, as far as they are to be had: whatever is wrong with them, the
+/// rest has to go, and is found by its tags.
+pub(super) async fn settings(job: &Job) -> (Option<Settings>, String) {
+    let settings = job.usual_settings().await.ok().map(|loaded| loaded.settings);
+    let path = settings.as_ref().map_or_else(|| USUAL_PATH.to_owned(), |settings| settings.path.clone());
+    (settings, path)
 }
 
 /// Rules first, since the address is soon a stranger's; then the instance, its parameters, and what was told.
@@ -74,7 +68,7 @@ pub(super) async fn take_down(
             0
         })
     };
-    let rules = kept(job.close_all(settings, preview).await.map(|closed| closed as usize));
+    let rules = kept(job.close_all(settings, preview).await);
     let mut told = Told::starting("", job.run_url.clone());
     told.turn = Turn::Closed;
     let ended = kept(instances(job, preview, &mut told).await);
@@ -87,12 +81,11 @@ pub(super) async fn take_down(
         job.aws.region,
         if nothing { "; there was nothing" } else { "" }
     ));
-    let all = failures.iter().map(Failure::text).collect::<Vec<_>>().join("\n");
-    if let Some(failure) = failures.into_iter().next() {
-        (told.turn, told.reason) = (Turn::Left, Some(all.clone()));
+    if let Some(failure) = Failure::all(&failures) {
+        (told.turn, told.reason) = (Turn::Left, Some(failure.message.clone()));
         job.output.summary(&summary(&told, now()));
         job.comment(preview.number, &told).await;
-        return Err(Failure { message: all, hint: None, ..failure });
+        return Err(failure);
     }
     job.output.summary(&summary(&told, now()));
     // A pull request that never had a preview is not told that it has none.

@@ -30,6 +30,14 @@ impl Failure {
         Self { message: message.into(), hint: None, code: exit::CONFIG }
     }
 
+    /// Several as one, a line each and the first one's code; `None` of none.
+    #[must_use]
+    pub fn all(failures: &[Self]) -> Option<Self> {
+        let first = failures.first()?;
+        let message = failures.iter().map(Self::text).collect::<Vec<_>>().join("\n");
+        Some(Self { message, hint: None, code: first.code })
+    }
+
     /// With this hint.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
@@ -43,6 +51,12 @@ impl Failure {
             Some(hint) => format!("{}. {hint}", self.message.trim_end_matches('.')),
             None => self.message.clone(),
         }
+    }
+}
+
+impl From<Vec<Failure>> for Failure {
+    fn from(failures: Vec<Failure>) -> Self {
+        Self::all(&failures).unwrap_or_else(|| Self::new("an unknown fault"))
     }
 }
 

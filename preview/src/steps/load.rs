@@ -40,12 +40,16 @@ impl Job {
         Ok(loaded)
     }
 
-    /// The settings of a commit, for what concerns no pull request.
+    /// The settings of the default branch, for what concerns no pull request.
     ///
     /// # Errors
     /// A file that is wrong.
-    pub async fn settings_at(&self, commit: &str) -> Result<Loaded, Failure> {
-        self.settings_of(&Pull::of_commit(0, commit)).await
+    pub async fn usual_settings(&self) -> Result<Loaded, Failure> {
+        let branch = match &self.github {
+            Some(github) => github.default_branch().await?,
+            None => String::new(),
+        };
+        self.settings_of(&Pull::of_commit(0, &branch)).await
     }
 
     async fn read(&self, pull: &Pull) -> Result<Loaded, Failure> {
@@ -88,6 +92,9 @@ impl Job {
         Ok(text)
     }
 }
+
+/// The folder of parameters where the settings are not to be had.
+pub(super) const USUAL_PATH: &str = "/pr-preview";
 
 impl Loaded {
     fn alone(settings: Settings) -> Self {

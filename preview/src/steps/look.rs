@@ -5,6 +5,7 @@ use preview_agent::cli::status::view::render;
 use preview_agent::cli::style::Style;
 use serde_json::{Value, json};
 
+use super::down::settings;
 use super::failure::Failure;
 use super::job::Job;
 use super::up::find;
@@ -15,13 +16,14 @@ use crate::names::Preview;
 ///
 /// # Errors
 /// AWS did not answer, or may not.
-pub async fn list(job: &Job, path: &str) -> Result<u8, Failure> {
+pub async fn list(job: &Job) -> Result<u8, Failure> {
+    let (_, path) = settings(job).await;
     let mut rows = Vec::new();
     let mut found = job.aws.previews(None).await?;
     found.sort_by_key(|instance| (instance.repository().map(|it| it.to_string()), instance.number()));
     for instance in found {
         let (Some(number), Some(repository)) = (instance.number(), instance.repository()) else { continue };
-        let preview = Preview { repository: repository.clone(), number, path: path.to_owned() };
+        let preview = Preview { repository: repository.clone(), number, path: path.clone() };
         // One that may not be read hides no other.
         let (document, trouble) = match job.document(&preview, &instance.id).await {
             Ok(document) => (document, None),
@@ -61,9 +63,10 @@ pub async fn list(job: &Job, path: &str) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// There is none, or AWS did not answer.
-pub async fn status(job: &Job, number: u64, path: &str) -> Result<u8, Failure> {
+pub async fn status(job: &Job, number: u64) -> Result<u8, Failure> {
+    let (_, path) = settings(job).await;
     let instance = find(job, number).await?;
-    let preview = Preview { repository: job.repository.clone(), number, path: path.to_owned() };
+    let preview = Preview { repository: job.repository.clone(), number, path };
     let Some(document) = job.document(&preview, &instance.id).await? else {
         let message = format!("{} has not reported yet", instance.id);
         return Err(Failure {
@@ -84,9 +87,10 @@ pub async fn status(job: &Job, number: u64, path: &str) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// There is no preview, or it could not be asked.
-pub async fn logs(job: &Job, number: u64, source: &str, path: &str) -> Result<u8, Failure> {
+pub async fn logs(job: &Job, number: u64, source: &str) -> Result<u8, Failure> {
+    let (_, path) = settings(job).await;
     let instance = find(job, number).await?;
-    let preview = Preview { repository: job.repository.clone(), number, path: path.to_owned() };
+    let preview = Preview { repository: job.repository.clone(), number, path };
     if job.document(&preview, &instance.id).await?.is_none() {
         job.output.say("the agent has not reported yet; this is the console:");
         job.output.quote(&job.aws.console(&instance.id).await?);

@@ -1,7 +1,5 @@
 //! Whether all that a launch names is there and fits together: every fault at once, each with its remedy.
 
-use std::net::IpAddr;
-
 use super::failure::Failure;
 use super::job::Job;
 use super::user_data::{Release, ReleaseError};
@@ -18,17 +16,6 @@ pub(super) struct Plan {
     pub(super) launch: Launch,
     /// The agent's configuration.
     pub(super) agent: AgentConfig,
-}
-
-impl Plan {
-    /// The address of the preview on this host.
-    pub(super) fn url(&self, host: IpAddr) -> String {
-        let port = self.agent.config.app.publish.port;
-        match host {
-            IpAddr::V4(host) => format!("http://{host}:{port}"),
-            IpAddr::V6(host) => format!("http://[{host}]:{port}"),
-        }
-    }
 }
 
 /// Tags of all that belongs to a preview.

@@ -5,7 +5,7 @@ use super::job::Job;
 use super::plan::tags;
 use crate::aws::{Filter, Instance};
 use crate::github::Deployment;
-use crate::names::{Preview, REPOSITORY, Scope};
+use crate::names::{Preview, REPOSITORY, Repository, Scope};
 use crate::report::{Told, Turn, fenced};
 use crate::settings::Settings;
 
@@ -28,7 +28,7 @@ pub(super) async fn take_parameters(
     }
     let tags = tags(preview, settings.scope.purpose());
     // The agent's writes keep the tags.
-    job.aws.keep_place(&status, &tags).await?;
+    job.aws.keep_place(&status, &launching(&preview.repository), &tags).await?;
     for secret in &settings.secrets {
         let name = preview.secret(&secret.name);
         match job.variables.get(&secret.variable) {
@@ -40,8 +40,17 @@ pub(super) async fn take_parameters(
     Ok(())
 }
 
-/// Whether the status is that of another repository's preview that is alive.
+/// What a status says before its agent speaks.
+fn launching(repository: &Repository) -> String {
+    format!("launching for {repository}")
+}
+
+/// Whether the status is that of another repository's preview, which is alive or being launched.
 async fn of_another(job: &Job, preview: &Preview) -> Result<bool, Failure> {
+    let text = job.aws.parameter(&preview.status()).await?.unwrap_or_default();
+    if text.starts_with("launching for ") && text != launching(&preview.repository) {
+        return Ok(true);
+    }
     for other in job.aws.previews(None).await? {
         let is_another = other.repository().as_ref() != Some(&preview.repository);
         if is_another

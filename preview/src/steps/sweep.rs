@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use preview_agent::cli::exit;
 
-use super::down::{another_open, path_of, take_down, usual_settings};
+use super::down::{another_open, settings, take_down};
 use super::failure::Failure;
 use super::job::Job;
 use crate::aws::Filter;
@@ -19,8 +19,7 @@ pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
     let Some(github) = &job.github else {
         return Err(Failure::new("which pull requests are closed? Without GITHUB_TOKEN nobody says so"));
     };
-    let settings = usual_settings(job).await;
-    let path = path_of(settings.as_ref());
+    let (settings, path) = settings(job).await;
     let mut failures = Vec::new();
     let mut left = 0;
     for number in candidates(job).await? {
@@ -45,14 +44,7 @@ pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
         (_, true) => "swept",
         (_, false) => "nothing was touched; --act takes it down",
     });
-    match failures.into_iter().reduce(|a, b| Failure {
-        message: format!("{}\n{}", a.text(), b.text()),
-        hint: None,
-        ..a
-    }) {
-        Some(failure) => Err(failure),
-        None => Ok(exit::OK),
-    }
+    Failure::all(&failures).map_or(Ok(exit::OK), Err)
 }
 
 /// Numbers that have an instance, a rule or a secret of this repository.

@@ -71,6 +71,6 @@ impl Job {
 
     fn not_told(&self, error: &GitHubError) {
         let hint = error.hint().map(|hint| format!(". {hint}")).unwrap_or_default();
-        self.output.warn(&format!("the pull request is not told: {error}{hint}"));
+        self.output.warn(&format!("{error}{hint}"));
     }
 }

@@ -103,7 +103,7 @@ async fn all_the_way(
     match bring_up(job, pull, release, way).await {
         Ok(Launched { preview, settings, plan, id, address }) => {
             let port = plan.agent.config.app.publish.port;
-            let url = plan.url(address);
+            let url = url(address, port);
             job.output.say(&format!("Preview URL: {url}"));
             job.output.values(&[("instance_id", &id), ("public_ip", &address.to_string()), ("url", &url)]);
             let watch = Watch { preview: &preview, instance: &id, sha: &pull.head, limit };
@@ -186,24 +186,18 @@ async fn bring_up(
     let told = &mut way.told;
     (told.refused, told.notes, told.viewers) = (refused, notes, settings.viewers.clone());
     let preview = preview(job, &settings, pull.number);
-    let plan = job.plan(&settings, &preview, &pull.head, release).await.map_err(|faults| all(&faults))?;
+    let plan = job.plan(&settings, &preview, &pull.head, release).await?;
     room::take_parameters(job, &settings, &preview).await?;
     let ending = room::make(job, &settings, &preview, way.deployment).await?;
     let id = job.launch(&plan.launch, &ending).await?;
     told.instance = Some(id.clone());
     job.output.say(&format!("launched {id}"));
     let address = job.address(&id).await?;
-    (told.url, way.address) = (Some(plan.url(address)), Some(address));
+    let port = plan.agent.config.app.publish.port;
+    (told.url, way.address) = (Some(url(address, port)), Some(address));
     room::settle(job, &settings, &preview, &id).await?;
-    job.open(&settings, &preview, plan.agent.config.app.publish.port, address).await?;
+    job.open(&settings, &preview, port, address).await?;
     Ok(Launched { preview, settings, plan, id, address })
-}
-
-/// All faults as one.
-fn all(faults: &[Failure]) -> Failure {
-    let texts: Vec<String> = faults.iter().map(Failure::text).collect();
-    let code = faults.first().map_or(exit::FAILED, |fault| fault.code);
-    Failure { message: texts.join("\n"), hint: None, code }
 }
 
 /// The instance of this pull request.
