@@ -17,6 +17,8 @@ const CALL: Duration = Duration::from_secs(30);
 /// The services of one region.
 #[derive(Debug, Clone)]
 pub struct Aws {
+    pub(super) cloudformation: aws_sdk_cloudformation::Client,
+    pub(super) ecr: aws_sdk_ecr::Client,
     pub(super) ec2: aws_sdk_ec2::Client,
     pub(super) ssm: aws_sdk_ssm::Client,
     pub(super) sts: aws_sdk_sts::Client,
@@ -33,7 +35,7 @@ impl Aws {
     /// No region, or no certificates.
     pub async fn connect(pace: Pace) -> Result<Self, AwsError> {
         preview_agent::aws::require_ca_certificates()?;
-        preview_agent::aws::refuse_empty_endpoints(&["EC2", "SSM", "STS"])?;
+        preview_agent::aws::refuse_empty_endpoints(&["CLOUDFORMATION", "EC2", "ECR", "SSM", "STS"])?;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
@@ -51,6 +53,8 @@ impl Aws {
         let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
         let region = region.ok_or(AwsError::RegionUnknown)?;
         Ok(Self {
+            cloudformation: aws_sdk_cloudformation::Client::new(config),
+            ecr: aws_sdk_ecr::Client::new(config),
             ec2: aws_sdk_ec2::Client::new(config),
             ssm: aws_sdk_ssm::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),

@@ -2,15 +2,24 @@
 //! tells what can be done about it.
 
 mod account;
+mod change_set;
+mod change_sets;
 mod client;
 mod commands;
+mod ecr;
 mod error;
 mod instances;
 mod launch;
 mod parameters;
 mod rules;
+mod stack_events;
+mod stacks;
 
 pub use account::{Caller, Group, Image, InstanceType, Subnet};
+pub use change_set::{
+    Action, Change, ChangeSet, Execution, Making, Policy, Property, Recreation, Replacement,
+};
+pub use change_sets::{Given, Kind, NewChangeSet, Template, no_longer_applicable};
 pub use client::Aws;
 pub use commands::Output;
 pub use error::{capacity, is, not_there};
@@ -18,3 +27,5 @@ pub use instances::{Filter, Instance, State};
 pub use launch::Launch;
 pub use preview_agent::aws::AwsError;
 pub use rules::{Opening, Rule};
+pub use stack_events::{Event, Validation};
+pub use stacks::{Declared, Stack, Status, Summary, Way};

@@ -61,6 +61,14 @@ impl Aws {
         }
     }
 
+    /// Writes a text that is no secret under this name, in the place of what is there.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn remember(&self, name: &str, text: &str) -> Result<(), AwsError> {
+        self.put(name, &text.into(), ParameterType::String, true, &[]).await
+    }
+
     async fn put(
         &self,
         name: &str,
