@@ -2,6 +2,7 @@
 //! tells the pull request, and takes everything down again.
 
 pub mod aws;
+pub mod changes;
 pub mod cli;
 pub mod github;
 pub mod iam_policy;

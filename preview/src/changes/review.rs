@@ -1,0 +1,166 @@
+//! A change set as a reviewer sees it: one view, of which the text, the Markdown and the JSON are made, and
+//! whose fingerprint says that what is applied is what was seen.
+
+use serde::Serialize;
+
+use super::gate::{Refusal, refusals};
+use super::mask::{MASKED, shown};
+use crate::aws::{Action, Change, ChangeSet, Policy, Property, Recreation, Replacement};
+
+/// A change set, reviewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// What there is to see.
+    pub page: Page,
+    /// What is not applied unless it is allowed.
+    pub refused: Vec<Refusal>,
+}
+
+/// All that is shown, and all that the fingerprint is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// The stack's name.
+    pub stack: String,
+    /// The stack's ARN.
+    pub stack_id: String,
+    /// The change set's name.
+    pub name: String,
+    /// The change set's ARN.
+    pub change_set: String,
+    /// What each parameter would be.
+    pub parameters: Vec<(String, String)>,
+    /// What would become of each resource.
+    pub changes: Vec<Row>,
+}
+
+/// What would become of one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// `+`, `~`, `-` or `↻`.
+    pub sign: &'static str,
+    /// Its logical id.
+    pub id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its id or ARN, once it has one.
+    pub physical: Option<String>,
+    /// What becomes of it, in words.
+    pub what: &'static str,
+    /// What of it changes.
+    pub properties: Vec<Cell>,
+}
+
+/// What becomes of one property.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// Where it is.
+    pub path: String,
+    /// What its neighbour calls it.
+    pub label: Option<String>,
+    /// What it is.
+    pub before: Option<String>,
+    /// What it would be.
+    pub after: Option<String>,
+    /// `never`, `maybe` or `always`: whether that takes another resource.
+    pub recreation: &'static str,
+    /// What it comes from.
+    pub causes: Vec<String>,
+}
+
+impl Review {
+    /// What a reviewer sees of a change set who allows these.
+    #[must_use]
+    pub fn new(set: &ChangeSet, allowed: &[String]) -> Self {
+        let masked: Vec<&str> =
+            set.parameters.iter().filter(|(_, value)| value == MASKED).map(|(key, _)| key.as_str()).collect();
+        let page = Page {
+            stack: set.stack.clone(),
+            stack_id: set.stack_id.clone(),
+            name: set.name.clone(),
+            change_set: set.id.clone(),
+            parameters: set.parameters.iter().map(|(key, value)| (key.clone(), shown(key, value))).collect(),
+            changes: set.changes.iter().map(|change| row(change, &masked)).collect(),
+        };
+        Self { page, refused: refusals(&set.changes, allowed) }
+    }
+
+    /// What stands for all that was seen, as in `sha256:…`: of another set, or the same with another content, it
+    /// is another.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let page = serde_json::to_vec(&self.page).unwrap_or_default();
+        let digest = ring::digest::digest(&ring::digest::SHA256, &page);
+        let digits: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256:{digits}")
+    }
+}
+
+fn row(change: &Change, masked: &[&str]) -> Row {
+    Row {
+        sign: sign(change),
+        id: change.id.clone(),
+        kind: change.kind.clone(),
+        physical: change.physical.clone(),
+        what: what(change),
+        properties: change.properties.iter().map(|property| cell(property, masked)).collect(),
+    }
+}
+
+fn sign(change: &Change) -> &'static str {
+    match change.action {
+        Action::Add | Action::Import => "+",
+        Action::Remove => "-",
+        _ if matches!(change.replacement, Replacement::Yes | Replacement::Conditional) => "↻",
+        _ if matches!(
+            change.policy,
+            Some(Policy::ReplaceAndDelete | Policy::ReplaceAndRetain | Policy::ReplaceAndSnapshot)
+        ) =>
+        {
+            "↻"
+        }
+        _ => "~",
+    }
+}
+
+fn what(change: &Change) -> &'static str {
+    match (change.action, change.replacement, change.policy) {
+        (Action::Add, ..) => "is made",
+        (Action::Import, ..) => "is taken into the stack as it is",
+        (Action::Remove, _, Some(Policy::Retain)) => "is removed from the stack, and stays outside of it",
+        (Action::Remove, _, Some(Policy::Snapshot)) => "is removed and deleted; a snapshot stays",
+        (Action::Remove, ..) => "is removed and deleted",
+        (Action::Sync, ..) => "is as the template says again",
+        (Action::Dynamic, ..) => "is changed in a way that is known only when it comes to it",
+        (Action::Unknown, ..) => "is changed in a way that is not known here",
+        (_, _, Some(Policy::Delete)) => "is deleted",
+        (_, _, Some(Policy::ReplaceAndDelete)) => "is replaced; the old one is deleted",
+        (_, _, Some(Policy::ReplaceAndRetain)) => "is replaced; the old one stays outside of the stack",
+        (_, _, Some(Policy::ReplaceAndSnapshot)) => "is replaced; a snapshot of the old one stays",
+        (_, Replacement::Yes, _) => "is replaced",
+        (_, Replacement::Conditional, _) => "may be replaced",
+        (_, Replacement::No, _) => "is changed in place",
+        (_, Replacement::Unsaid, _) => "is changed",
+    }
+}
+
+fn cell(property: &Property, masked: &[&str]) -> Cell {
+    let name = property.label.as_deref().unwrap_or(&property.path);
+    // A property that comes from a masked parameter holds it.
+    let is_masked = property.causes.iter().any(|cause| masked.contains(&cause.as_str()));
+    let fit = |value: &Option<String>| {
+        value.as_ref().map(|value| if is_masked { MASKED.to_owned() } else { shown(name, value) })
+    };
+    Cell {
+        path: property.path.clone(),
+        label: property.label.clone(),
+        before: fit(&property.before),
+        after: fit(&property.after),
+        recreation: match property.recreation {
+            Recreation::Never => "never",
+            Recreation::Maybe => "maybe",
+            Recreation::Always => "always",
+        },
+        causes: property.causes.clone(),
+    }
+}
