@@ -9,6 +9,7 @@ pub mod iam_policy;
 pub mod names;
 pub mod output;
 pub mod pace;
+pub mod registry;
 pub mod report;
 pub mod settings;
 pub mod steps;

@@ -132,6 +132,12 @@ impl Preview {
 /// share them.
 pub const VIEWERS_DESCRIPTION: &str = "pr-preview viewers";
 
+/// The parameter that keeps which images a stack ran.
+#[must_use]
+pub fn changes_record(stack: &str) -> String {
+    format!("/preview/changes/{stack}")
+}
+
 /// The number in a tag; nothing but digits is one.
 #[must_use]
 pub fn number(tag: &str) -> Option<u64> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::changes::Changes;
 use crate::names::Repository;
 use crate::settings::folder;
 
@@ -76,6 +77,9 @@ pub enum Command {
         #[arg(value_enum, default_value_t = Source::App)]
         source: Source,
     },
+    /// Change a CloudFormation stack: reviewed, gated, applied, and the way back
+    #[command(subcommand)]
+    Changes(Changes),
     /// Print the IAM policy that all this needs
     IamPolicy(Policy),
 }

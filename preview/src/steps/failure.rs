@@ -63,6 +63,9 @@ impl From<Vec<Failure>> for Failure {
 impl From<AwsError> for Failure {
     fn from(error: AwsError) -> Self {
         let hint = match &error {
+            AwsError::Denied { action, .. } if action.starts_with("cloudformation:") => {
+                Some(format!("Allow {action} on the stack to the role that calls."))
+            }
             AwsError::Denied { action, .. } => Some(format!(
                 "Allow {action} to the role that calls: `preview iam-policy` prints all that it needs."
             )),

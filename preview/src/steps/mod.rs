@@ -1,6 +1,7 @@
 //! What the commands do, step by step.
 
 mod access;
+pub mod changes;
 mod check;
 mod down;
 mod evidence;

@@ -5,10 +5,14 @@
 
 pub mod account;
 pub mod calls;
+pub mod cloudformation;
 pub mod ec2;
 pub mod github;
+pub mod peers;
 #[path = "../../../tests/support/server.rs"]
 pub mod server;
 pub mod ssm;
+pub mod stacks;
 pub mod status;
+pub mod templates;
 pub mod world;

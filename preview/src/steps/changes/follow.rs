@@ -1,0 +1,219 @@
+//! What happens to a stack, told as it happens, until it has ended.
+
+use std::time::Duration;
+
+use preview_agent::cli::exit;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::stack_job::StackJob;
+use super::{find, record};
+use crate::aws::{AwsError, Event, Status};
+use crate::changes::{cause, hint};
+use crate::steps::failure::Failure;
+use crate::steps::finish::told_to_stop;
+
+/// Nested stacks are asked for a reason down to this depth.
+const DEPTH: usize = 5;
+
+/// From where on events are told.
+#[derive(Debug, Clone)]
+pub(super) enum Since {
+    /// From the last time that something was asked of the stack.
+    Start,
+    /// After the event of this id; from the first where there was none.
+    Event(Option<String>),
+}
+
+/// Waits for whatever goes on with a stack, and tells how it ended.
+///
+/// # Errors
+/// There is no such stack, or it failed.
+pub async fn watch(job: &StackJob, stack: &str, limit: Duration) -> Result<u8, Failure> {
+    let stack = find::stack(job, stack).await?;
+    let work = follow(job, &stack.id, Since::Start, None, limit);
+    until_told_to_stop(job, &stack.name, work).await
+}
+
+/// Does this until a signal ends it; what AWS has begun goes on.
+pub(super) async fn until_told_to_stop(
+    job: &StackJob,
+    stack: &str,
+    work: impl Future<Output = Result<u8, Failure>>,
+) -> Result<u8, Failure> {
+    tokio::select! {
+        end = work => end,
+        () = told_to_stop() => {
+            told(job, stack, "cancelled", &format!("stopped. {}", goes_on(stack)));
+            Ok(130)
+        }
+    }
+}
+
+fn goes_on(stack: &str) -> String {
+    format!("What AWS has begun goes on by itself; `preview changes watch {stack}` comes back to it")
+}
+
+/// Tells what happens until it has ended, or to the limit, which ends this command and nothing else.
+/// `before` is the image that ran until now, if that is known.
+pub(super) async fn follow(
+    job: &StackJob,
+    stack: &str,
+    since: Since,
+    before: Option<&str>,
+    limit: Duration,
+) -> Result<u8, Failure> {
+    let name = stack.split('/').nth(1).unwrap_or(stack);
+    let mut events = Vec::new();
+    let end = to_the_end(job, stack, since, limit, &mut events).await;
+    match end {
+        Ok(Some(status)) => {
+            if status.is_good() {
+                // By AWS's clock, as its events are.
+                let since = events.iter().find(|event| event.is_good_end()).and_then(|event| event.at);
+                record::write(job, stack, before, since).await;
+            }
+            ended(job, name, &status, &events).await
+        }
+        Ok(None) => {
+            let line = format!("not done within {} min. {}", limit.as_secs() / 60, goes_on(name));
+            told(job, name, "going", &line);
+            Ok(exit::IN_PROGRESS)
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            let hint = failure.hint.clone().unwrap_or_default();
+            Err(failure.hint(format!("{hint} {}.", goes_on(name)).trim_start().to_owned()))
+        }
+    }
+}
+
+/// The status at the end, or `None` at the limit.
+async fn to_the_end(
+    job: &StackJob,
+    stack: &str,
+    mut since: Since,
+    limit: Duration,
+    events: &mut Vec<Event>,
+) -> Result<Option<Status>, AwsError> {
+    let (begun, (mut wait, longest)) = (Instant::now(), job.aws.pace.stack);
+    loop {
+        match look(job, stack, &since, events).await {
+            Ok(Some(status)) => return Ok(Some(status)),
+            Ok(None) => {}
+            // Throttled, or away for a moment.
+            Err(error) if error.retryable() && !matches!(error, AwsError::Credentials { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(newest) = events.last() {
+            since = Since::Event(Some(newest.id.clone()));
+        }
+        if begun.elapsed() >= limit {
+            return Ok(None);
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(longest);
+    }
+}
+
+/// Tells what is new; the status, if it has ended.
+async fn look(
+    job: &StackJob,
+    stack: &str,
+    since: &Since,
+    events: &mut Vec<Event>,
+) -> Result<Option<Status>, AwsError> {
+    let mut back = back_to_the_start();
+    let new = job.aws.events(stack, |event| match since {
+        Since::Event(id) => id.as_deref() == Some(event.id.as_str()),
+        Since::Start => back(event),
+    });
+    for event in new.await? {
+        job.output.say(&line(&event));
+        events.push(event);
+    }
+    let own = events.iter().rev().find(|event| event.is_of_stack());
+    let Some(status) = own.map(|event| Status::from(event.status.as_str())) else { return Ok(None) };
+    if status.goes_on() {
+        return Ok(None);
+    }
+    // What was asked for a moment ago may have no event yet.
+    let now = job.aws.stack(stack).await?.map(|stack| stack.status);
+    Ok(if now.is_some_and(|now| now.goes_on()) { None } else { Some(status) })
+}
+
+/// Stops before what is older than the event with which it begins.
+fn back_to_the_start() -> impl FnMut(&Event) -> bool {
+    let mut is_begun = false;
+    move |event| {
+        let is_older = is_begun;
+        is_begun |= event.is_start();
+        is_older
+    }
+}
+
+fn line(event: &Event) -> String {
+    let at = event.at.map(|at| at.to_string()).unwrap_or_default();
+    let time = at.get(11..).unwrap_or_default();
+    let reason = event.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
+    format!("{time}  {}  {}  {}{reason}", event.status, event.resource, event.kind)
+}
+
+/// How it ended, with the reason where that is no good end.
+async fn ended(job: &StackJob, name: &str, status: &Status, events: &[Event]) -> Result<u8, Failure> {
+    let word = status.as_str();
+    if status.is_good() || word == "DELETE_COMPLETE" {
+        told(job, name, "applied", &format!("{name} is {word}"));
+        return Ok(exit::OK);
+    }
+    if word == "REVIEW_IN_PROGRESS" {
+        told(job, name, "reviewed", &format!("nothing was applied to {name} yet"));
+        return Ok(exit::OK);
+    }
+    let mut message = format!("{name} is {word}");
+    let mut remedy = None;
+    if let Some(event) = inner_cause(job, events).await {
+        let reason = event.reason.clone().unwrap_or_default();
+        message += &format!(": {} ({}) {}: {reason}", event.resource, event.kind, event.status);
+        remedy = hint(&reason).map(str::to_owned);
+    }
+    let back = match word {
+        "UPDATE_FAILED" | "CREATE_FAILED" => Some(format!(
+            "What failed is left as it is; aws cloudformation rollback-stack --stack-name {name} goes back."
+        )),
+        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" => {
+            Some(format!("Before another try: aws cloudformation delete-stack --stack-name {name}"))
+        }
+        "UPDATE_ROLLBACK_FAILED" => Some(format!(
+            "The way back failed, too: aws cloudformation continue-update-rollback --stack-name {name}"
+        )),
+        _ => None,
+    };
+    let hints: Vec<String> = [remedy, back].into_iter().flatten().collect();
+    let failure = Failure::new(message);
+    Err(if hints.is_empty() { failure } else { failure.hint(hints.join(" ")) })
+}
+
+/// The cause; where that is a nested stack, the cause in it.
+async fn inner_cause(job: &StackJob, events: &[Event]) -> Option<Event> {
+    let mut found = cause(events)?.clone();
+    for _ in 0..DEPTH {
+        if found.kind != "AWS::CloudFormation::Stack" || found.is_of_stack() || found.physical.is_empty() {
+            break;
+        }
+        let inner = job.aws.events(&found.physical, back_to_the_start());
+        let Ok(inner) = inner.await else { break };
+        let Some(cause) = cause(&inner) else { break };
+        found = cause.clone();
+    }
+    Some(found)
+}
+
+fn told(job: &StackJob, stack: &str, outcome: &str, line: &str) {
+    job.output.say(line);
+    job.output.values(&[("outcome", outcome)]);
+    if job.output.json {
+        let document = json!({ "outcome": outcome, "stack": stack, "message": line });
+        job.output.print(&document.to_string());
+    }
+}
