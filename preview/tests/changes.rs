@@ -270,6 +270,27 @@ fn what_may_be_replaced_is_refused_too() {
 }
 
 #[test]
+fn what_changes_in_a_nested_stack_is_seen_or_refused() {
+    let world = world();
+    let nested = json!({ "Type": "AWS::CloudFormation::Stack", "Properties": { "Url": "1" } });
+    world.account.lock().stacks.all.clear();
+    world.account.lock().stacks.add(STACK, &with("Nested", &nested), &OURS);
+    let path =
+        template(&world, &with("Nested", &json!({ "Type": nested["Type"], "Properties": { "Url": "2" } })));
+    let (id, _) = created(&world, &["--template", &path]);
+    changes(&world, &["show", STACK, &id]).ended(5).says("nested stack whose changes are not shown");
+    // AWS made a set for it, too, which removes something.
+    world.account.lock().stacks.add("inner", &with("Topic", &json!({ "Type": "AWS::SNS::Topic" })), &OURS);
+    let body = template(&world, &service());
+    let ran = changes(&world, &["create", "inner", "--template", &body]);
+    let inner = ran.ended(0).value("change_set").unwrap().to_owned();
+    world.account.lock().stacks.stack(STACK).unwrap().sets[0].changes[0].nested = inner;
+    changes(&world, &["show", STACK, &id]).ended(5).says("- Nested/Topic").says("--allow Nested/Topic");
+    changes(&world, &["show", STACK, &id, "--allow", "Topic"]).ended(5);
+    changes(&world, &["show", STACK, &id, "--allow", "Nested/Topic"]).ended(0);
+}
+
+#[test]
 fn all_pages_of_a_set_are_read() {
     let world = world();
     let mut new = service();
@@ -361,6 +382,8 @@ fn a_set_that_another_one_has_overtaken_is_not_applied() {
     let (new, _) = created(&world, &["--set", "ContainerImage=127.0.0.1:9/app:3"]);
     changes(&world, &["apply", STACK, &new, "--yes"]).ended(0);
     changes(&world, &["apply", STACK, &old, "--yes"]).ended(1).says("obsolete");
+    changes(&world, &["show", STACK, &old]).ended(5).says("obsolete");
+    changes(&world, &["show", STACK, &new]).ended(0);
     changes(&world, &["apply", STACK, &new, "--yes"]).ended(0).says("applied already");
     assert_eq!(world.account.count("ExecuteChangeSet"), 1);
     assert_eq!(parameters(&world)[0].1, "127.0.0.1:9/app:3");
@@ -378,6 +401,28 @@ fn a_failed_update_tells_the_first_cause_and_what_to_do_about_it() {
     assert_eq!(parameters(&world)[0].1, "127.0.0.1:9/app:1");
     let ran = changes(&world, &["watch", STACK]);
     ran.ended(1).says("CannotPullContainerError").says("push it");
+}
+
+#[test]
+fn a_service_that_does_not_come_up_is_explained_by_what_it_says() {
+    let world = world();
+    let unable = "(service s) was unable to start: CannotPullContainerError: manifest unknown";
+    let at = |minute: u64| 1_767_268_800 + 60 * minute;
+    world.account.lock().service_says =
+        vec![(at(59), unable.to_owned()), (at(0) - 86_400, "(service s) of yesterday".to_owned())];
+    let mut new = service();
+    new["Resources"]["Service"]["Properties"]["DesiredCount"] = "fails: Exceeded attempts to wait".into();
+    let path = template(&world, &new);
+    let (id, _) = created(&world, &["--template", &path]);
+    let ran = changes(&world, &["apply", STACK, &id, "--yes"]);
+    ran.ended(1).says("Exceeded attempts to wait").says(unable).says("push it").says_not("of yesterday");
+    // Who may not ask is told of the cause all the same.
+    let denied = "User: x is not authorized to perform: ecs:DescribeServices on resource: y";
+    world.account.trouble("DescribeServices", 1, Trouble::Error(400, "AccessDeniedException", denied));
+    changes(&world, &["watch", STACK])
+        .ended(1)
+        .says("Exceeded attempts to wait")
+        .says("ecs:DescribeServices");
 }
 
 #[test]
@@ -464,6 +509,18 @@ fn secrets_are_shown_nowhere() {
     changes(&world, &["apply", STACK, &id, "--yes"]).ended(0);
     // The value that it has is the stack's, and unknown here.
     created(&world, &["--set", "ContainerImage=127.0.0.1:9/app:2"]);
+}
+
+#[test]
+fn an_entry_of_an_environment_is_judged_by_the_name_beside_it() {
+    let world = world();
+    let mut new = service();
+    new["Resources"]["Task"]["Properties"]["ContainerDefinitions"][0]["Environment"] = json!([{ "Name": "MODE", "Value": "fast" }, { "Name": "DB_PASSWORD", "Value": "canary-of-an-entry" }]);
+    let path = template(&world, &new);
+    let (id, _) = created(&world, &["--template", &path]);
+    for form in ["--markdown", "--json"] {
+        changes(&world, &["show", STACK, &id, form]).ended(0).says("****").says("fast").says("DB_PASSWORD");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ const CALL: Duration = Duration::from_secs(30);
 pub struct Aws {
     pub(super) cloudformation: aws_sdk_cloudformation::Client,
     pub(super) ecr: aws_sdk_ecr::Client,
+    pub(super) ecs: aws_sdk_ecs::Client,
     pub(super) ec2: aws_sdk_ec2::Client,
     pub(super) ssm: aws_sdk_ssm::Client,
     pub(super) sts: aws_sdk_sts::Client,
@@ -35,7 +36,7 @@ impl Aws {
     /// No region, or no certificates.
     pub async fn connect(pace: Pace) -> Result<Self, AwsError> {
         preview_agent::aws::require_ca_certificates()?;
-        preview_agent::aws::refuse_empty_endpoints(&["CLOUDFORMATION", "EC2", "ECR", "SSM", "STS"])?;
+        preview_agent::aws::refuse_empty_endpoints(&["CLOUDFORMATION", "EC2", "ECR", "ECS", "SSM", "STS"])?;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
@@ -55,6 +56,7 @@ impl Aws {
         Ok(Self {
             cloudformation: aws_sdk_cloudformation::Client::new(config),
             ecr: aws_sdk_ecr::Client::new(config),
+            ecs: aws_sdk_ecs::Client::new(config),
             ec2: aws_sdk_ec2::Client::new(config),
             ssm: aws_sdk_ssm::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),

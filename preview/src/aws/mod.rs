@@ -12,6 +12,7 @@ mod instances;
 mod launch;
 mod parameters;
 mod rules;
+mod services;
 mod stack_events;
 mod stacks;
 
@@ -27,5 +28,6 @@ pub use instances::{Filter, Instance, State};
 pub use launch::Launch;
 pub use preview_agent::aws::AwsError;
 pub use rules::{Opening, Rule};
+pub use services::Said;
 pub use stack_events::{Event, Validation};
 pub use stacks::{Declared, Stack, Status, Summary, Way};

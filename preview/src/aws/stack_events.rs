@@ -43,6 +43,16 @@ impl Event {
         self.physical == self.stack
     }
 
+    /// Where to stop on the way back through the events: before what is older than the last beginning.
+    pub fn back_to_the_start() -> impl FnMut(&Self) -> bool {
+        let mut is_begun = false;
+        move |event| {
+            let is_older = is_begun;
+            is_begun |= event.is_start();
+            is_older
+        }
+    }
+
     /// Whether what was asked of the stack is there with it.
     #[must_use]
     pub fn is_good_end(&self) -> bool {

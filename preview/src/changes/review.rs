@@ -72,15 +72,13 @@ impl Review {
     /// What a reviewer sees of a change set who allows these.
     #[must_use]
     pub fn new(set: &ChangeSet, allowed: &[String]) -> Self {
-        let masked: Vec<&str> =
-            set.parameters.iter().filter(|(_, value)| value == MASKED).map(|(key, _)| key.as_str()).collect();
         let page = Page {
             stack: set.stack.clone(),
             stack_id: set.stack_id.clone(),
             name: set.name.clone(),
             change_set: set.id.clone(),
             parameters: set.parameters.iter().map(|(key, value)| (key.clone(), shown(key, value))).collect(),
-            changes: set.changes.iter().map(|change| row(change, &masked)).collect(),
+            changes: set.changes.iter().map(|change| row(change, &set.parameters)).collect(),
         };
         Self { page, refused: refusals(&set.changes, allowed) }
     }
@@ -96,14 +94,14 @@ impl Review {
     }
 }
 
-fn row(change: &Change, masked: &[&str]) -> Row {
+fn row(change: &Change, parameters: &[(String, String)]) -> Row {
     Row {
         sign: sign(change),
         id: change.id.clone(),
         kind: change.kind.clone(),
         physical: change.physical.clone(),
         what: what(change),
-        properties: change.properties.iter().map(|property| cell(property, masked)).collect(),
+        properties: change.properties.iter().map(|property| cell(property, parameters)).collect(),
     }
 }
 
@@ -144,12 +142,16 @@ fn what(change: &Change) -> &'static str {
     }
 }
 
-fn cell(property: &Property, masked: &[&str]) -> Cell {
+fn cell(property: &Property, parameters: &[(String, String)]) -> Cell {
     let name = property.label.as_deref().unwrap_or(&property.path);
-    // A property that comes from a masked parameter holds it.
-    let is_masked = property.causes.iter().any(|cause| masked.contains(&cause.as_str()));
+    // What comes from a masked parameter holds it. AWS says so of the whole of a property, `ContainerDefinitions`
+    // for one: what is some other parameter's value is not meant.
+    let is_masked =
+        parameters.iter().any(|(key, value)| value == MASKED && property.causes.iter().any(|it| it == key));
+    let is_known = |value: &str| parameters.iter().any(|(_, known)| known == value);
     let fit = |value: &Option<String>| {
-        value.as_ref().map(|value| if is_masked { MASKED.to_owned() } else { shown(name, value) })
+        let value = value.as_ref()?;
+        Some(if is_masked && !is_known(value) { MASKED.to_owned() } else { shown(name, value) })
     };
     Cell {
         path: property.path.clone(),

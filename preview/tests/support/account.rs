@@ -27,6 +27,7 @@ pub const AMI: &str = "ami-0123456789abcdef0";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
     Ec2,
+    Ecs,
     Ssm,
     Stacks,
 }
@@ -49,6 +50,8 @@ pub struct Inner {
     pub on_end: Option<Launched>,
     pub stacks: Stacks,
     pub on_change_set: Option<Looked>,
+    /// What each service of ECS says, the newest first, with its time.
+    pub service_says: Vec<(u64, String)>,
     /// Items of one page of a list.
     pub page: Option<usize>,
     /// How many looks find a new instance unknown, and without an address.
@@ -153,6 +156,9 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body
 fn answered(inner: &mut Inner, headers: &HeaderMap, body: &Bytes) -> Option<Response> {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let (service, action, fields) = match target {
+        Some(target) if target.starts_with("AmazonEC2ContainerServiceV20141113.") => {
+            (Service::Ecs, target.rsplit('.').next().unwrap().to_owned(), of_json(body))
+        }
         Some(target) => (Service::Ssm, target.rsplit('.').next().unwrap().to_owned(), of_json(body)),
         None => {
             let fields: Fields = url::form_urlencoded::parse(body).into_owned().collect();
@@ -183,6 +189,7 @@ fn answered(inner: &mut Inner, headers: &HeaderMap, body: &Bytes) -> Option<Resp
     let made = match service {
         Service::Ssm => ssm::answer(inner, &action, body),
         Service::Ec2 => ec2::answer(inner, &action, &fields),
+        Service::Ecs => Ok(ecs_service(inner, &fields)),
         Service::Stacks => cloudformation::answer(inner, &action, &fields),
     };
     match (silent, trouble) {
@@ -192,12 +199,21 @@ fn answered(inner: &mut Inner, headers: &HeaderMap, body: &Bytes) -> Option<Resp
     }
     Some(match made {
         Ok(body) => {
-            let is_json = service == Service::Ssm;
+            let is_json = [Service::Ecs, Service::Ssm].contains(&service);
             let kind = if is_json { "application/x-amz-json-1.1" } else { "text/xml;charset=UTF-8" };
             (StatusCode::OK, [("content-type", kind)], body).into_response()
         }
         Err((status, code, message)) => error(service, status, &code, &message),
     })
+}
+
+/// A service of ECS.
+fn ecs_service(inner: &Inner, fields: &Fields) -> String {
+    assert_eq!(fields["cluster"], "cluster", "{fields:?}");
+    let said = inner.service_says.iter();
+    let events: Vec<Value> =
+        said.map(|(at, text)| serde_json::json!({ "id": "e", "createdAt": at, "message": text })).collect();
+    serde_json::json!({ "services": [{ "serviceName": "s", "events": events }] }).to_string()
 }
 
 /// The fields of a JSON body's top level.
@@ -223,7 +239,7 @@ fn error(service: Service, status: u16, code: &str, message: &str) -> Response {
         );
         return (status, [("content-type", "text/xml")], body).into_response();
     }
-    if service == Service::Ssm {
+    if [Service::Ecs, Service::Ssm].contains(&service) {
         let body = serde_json::json!({ "__type": code, "message": message }).to_string();
         return (status, [("content-type", "application/x-amz-json-1.1")], body).into_response();
     }

@@ -315,12 +315,14 @@ fn change(change: &Change, values: bool) -> String {
         )
     });
     format!(
-        "<member><Type>Resource</Type><ResourceChange>{}{}{}{}{}<Scope/><Details>{}</Details></ResourceChange></member>",
+        "<member><Type>Resource</Type><ResourceChange>{}{}{}{}{}{}{}<Scope/><Details>{}</Details></ResourceChange></member>",
         element("Action", change.action),
         element("LogicalResourceId", &change.id),
         element("ResourceType", &change.kind),
         element("Replacement", change.replacement),
         element("PolicyAction", change.policy),
+        element("ChangeSetId", &change.nested),
+        element("AfterContext", if values { &change.after } else { "" }),
         details.collect::<String>(),
     )
 }

@@ -32,6 +32,10 @@ pub struct Change {
     pub kind: String,
     pub replacement: &'static str,
     pub policy: &'static str,
+    /// The change set of a nested stack.
+    pub nested: String,
+    /// The properties that it has then, as JSON.
+    pub after: String,
     /// Path, before, after, recreation, parameters that it comes from.
     pub details: Vec<(String, String, String, &'static str, Vec<String>)>,
 }
@@ -209,7 +213,13 @@ impl Stacks {
                     ("FAILED", format!("Resource {noun} cancelled"))
                 }
             };
-            let ended = self.event(&change.id, "p", &change.kind, &format!("{verb}_{end}"), &reason);
+            let physical = match change.kind.as_str() {
+                "AWS::ECS::Service" => {
+                    format!("arn:aws:ecs:eu-central-1:{ACCOUNT}:service/cluster/{}", change.id)
+                }
+                _ => "p".to_owned(),
+            };
+            let ended = self.event(&change.id, &physical, &change.kind, &format!("{verb}_{end}"), &reason);
             coming.push((ended, going.clone()));
         }
         let ends: Vec<String> = match &failing {
@@ -298,6 +308,9 @@ pub fn changes((old, old_values): (&Value, &Pairs), (new, new_values): (&Value, 
             kind: kind.clone(),
             replacement: "",
             policy: "",
+            nested: String::new(),
+            after: serde_json::json!({ "Properties": resolved(&resource["Properties"], new_values) })
+                .to_string(),
             details: Vec::new(),
         };
         let mut before = BTreeMap::new();
@@ -340,7 +353,17 @@ pub fn changes((old, old_values): (&Value, &Pairs), (new, new_values): (&Value, 
     for (id, was) in old.iter().filter(|(id, _)| !new.contains_key(*id)) {
         let policy = if was["DeletionPolicy"] == "Retain" { "Retain" } else { "Delete" };
         let (id, kind) = (id.clone(), text(&was["Type"]));
-        all.push(Change { action: "Remove", id, kind, replacement: "", policy, details: Vec::new() });
+        let (nested, after) = (String::new(), String::new());
+        all.push(Change {
+            action: "Remove",
+            id,
+            kind,
+            replacement: "",
+            policy,
+            nested,
+            after,
+            details: Vec::new(),
+        });
     }
     all
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use preview_agent::cli::exit;
 
-use super::follow::{Since, follow, until_told_to_stop};
+use super::follow::{Since, follow, told, until_told_to_stop};
 use super::stack_job::StackJob;
 use super::{REFUSED, find, record, show};
 use crate::aws::{ChangeSet, Execution, no_longer_applicable};
@@ -44,8 +44,7 @@ pub async fn apply(job: &StackJob, asked: &Apply) -> Result<u8, Failure> {
     }
     if set.execution == Execution::Done {
         // A job that is run again.
-        job.output.say(&format!("the change set {} was applied already", set.name));
-        job.output.values(&[("outcome", "applied")]);
+        told(job, &set.stack, "applied", &format!("the change set {} was applied already", set.name));
         return Ok(exit::OK);
     }
     show::applicable(&set)?;

@@ -7,14 +7,11 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::stack_job::StackJob;
+use super::why::why;
 use super::{find, record};
 use crate::aws::{AwsError, Event, Status};
-use crate::changes::{cause, hint};
 use crate::steps::failure::Failure;
 use crate::steps::finish::told_to_stop;
-
-/// Nested stacks are asked for a reason down to this depth.
-const DEPTH: usize = 5;
 
 /// From where on events are told.
 #[derive(Debug, Clone)]
@@ -123,7 +120,7 @@ async fn look(
     since: &Since,
     events: &mut Vec<Event>,
 ) -> Result<Option<Status>, AwsError> {
-    let mut back = back_to_the_start();
+    let mut back = Event::back_to_the_start();
     let new = job.aws.events(stack, |event| match since {
         Since::Event(id) => id.as_deref() == Some(event.id.as_str()),
         Since::Start => back(event),
@@ -140,16 +137,6 @@ async fn look(
     // What was asked for a moment ago may have no event yet.
     let now = job.aws.stack(stack).await?.map(|stack| stack.status);
     Ok(if now.is_some_and(|now| now.goes_on()) { None } else { Some(status) })
-}
-
-/// Stops before what is older than the event with which it begins.
-fn back_to_the_start() -> impl FnMut(&Event) -> bool {
-    let mut is_begun = false;
-    move |event| {
-        let is_older = is_begun;
-        is_begun |= event.is_start();
-        is_older
-    }
 }
 
 fn line(event: &Event) -> String {
@@ -170,46 +157,10 @@ async fn ended(job: &StackJob, name: &str, status: &Status, events: &[Event]) ->
         told(job, name, "reviewed", &format!("nothing was applied to {name} yet"));
         return Ok(exit::OK);
     }
-    let mut message = format!("{name} is {word}");
-    let mut remedy = None;
-    if let Some(event) = inner_cause(job, events).await {
-        let reason = event.reason.clone().unwrap_or_default();
-        message += &format!(": {} ({}) {}: {reason}", event.resource, event.kind, event.status);
-        remedy = hint(&reason).map(str::to_owned);
-    }
-    let back = match word {
-        "UPDATE_FAILED" | "CREATE_FAILED" => Some(format!(
-            "What failed is left as it is; aws cloudformation rollback-stack --stack-name {name} goes back."
-        )),
-        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" => {
-            Some(format!("Before another try: aws cloudformation delete-stack --stack-name {name}"))
-        }
-        "UPDATE_ROLLBACK_FAILED" => Some(format!(
-            "The way back failed, too: aws cloudformation continue-update-rollback --stack-name {name}"
-        )),
-        _ => None,
-    };
-    let hints: Vec<String> = [remedy, back].into_iter().flatten().collect();
-    let failure = Failure::new(message);
-    Err(if hints.is_empty() { failure } else { failure.hint(hints.join(" ")) })
+    Err(why(job, name, word, events).await)
 }
 
-/// The cause; where that is a nested stack, the cause in it.
-async fn inner_cause(job: &StackJob, events: &[Event]) -> Option<Event> {
-    let mut found = cause(events)?.clone();
-    for _ in 0..DEPTH {
-        if found.kind != "AWS::CloudFormation::Stack" || found.is_of_stack() || found.physical.is_empty() {
-            break;
-        }
-        let inner = job.aws.events(&found.physical, back_to_the_start());
-        let Ok(inner) = inner.await else { break };
-        let Some(cause) = cause(&inner) else { break };
-        found = cause.clone();
-    }
-    Some(found)
-}
-
-fn told(job: &StackJob, stack: &str, outcome: &str, line: &str) {
+pub(super) fn told(job: &StackJob, stack: &str, outcome: &str, line: &str) {
     job.output.say(line);
     job.output.values(&[("outcome", outcome)]);
     if job.output.json {

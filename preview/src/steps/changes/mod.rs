@@ -9,6 +9,7 @@ mod image;
 mod record;
 mod show;
 mod stack_job;
+mod why;
 
 pub use apply::{Apply, apply};
 pub use create::{Create, create};

@@ -44,10 +44,14 @@ pub async fn show(
         Form::Text => tell(job, &review),
     }
     job.output.summary(&review.markdown());
-    if let Err(failure) = applicable(&set) {
+    // What was applied can be looked at.
+    let is_history = matches!(set.execution, Execution::Going | Execution::Done);
+    let applicable = applicable(&set);
+    if let Err(failure) = &applicable {
         job.output.warn(&failure.text());
     }
-    Ok(if review.refused.is_empty() { exit::OK } else { REFUSED })
+    let would_apply = review.refused.is_empty() && (applicable.is_ok() || is_history);
+    Ok(if would_apply { exit::OK } else { REFUSED })
 }
 
 /// Line by line.
