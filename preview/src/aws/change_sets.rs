@@ -209,12 +209,6 @@ fn no_change_set(error: &AwsError) -> bool {
     is(error, "ChangeSetNotFound")
 }
 
-/// Whether a change set is not one that can be executed any more: it is being executed, or was.
-#[must_use]
-pub fn no_longer_applicable(error: &AwsError) -> bool {
-    is(error, "InvalidChangeSetStatus")
-}
-
 /// The change sets of nested stacks that are to be read, each with what stands before its resources' ids.
 fn nested(changes: &[Change], prefix: &str, depth: usize) -> Vec<(String, String, usize)> {
     let of = |change: &Change| Some((format!("{prefix}{}/", change.id), change.nested.clone()?, depth));

@@ -20,7 +20,7 @@ pub use account::{Caller, Group, Image, InstanceType, Subnet};
 pub use change_set::{
     Action, Change, ChangeSet, Execution, Making, Policy, Property, Recreation, Replacement,
 };
-pub use change_sets::{Given, Kind, NewChangeSet, Template, no_longer_applicable};
+pub use change_sets::{Given, Kind, NewChangeSet, Template};
 pub use client::Aws;
 pub use commands::Output;
 pub use error::{capacity, is, not_there};

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use preview_agent::cli::exit;
 
-use super::follow::{Since, follow, told, until_told_to_stop};
+use super::follow::{Since, follow, goes_on, told, until_told_to_stop};
 use super::stack_job::StackJob;
 use super::{REFUSED, find, record, show};
-use crate::aws::{ChangeSet, Execution, no_longer_applicable};
+use crate::aws::{ChangeSet, Execution};
 use crate::changes::Review;
 use crate::steps::failure::Failure;
 
@@ -70,14 +70,12 @@ async fn execute(job: &StackJob, asked: &Apply, set: &ChangeSet, review: &Review
     let newest = job.aws.newest_event(&set.stack_id).await?;
     match job.aws.execute_change_set(&set.id, &token(set), asked.keep_failed).await {
         Ok(()) => job.output.say(&format!("applying {}", set.id)),
-        // An answer that was lost, or somebody who was faster.
-        Err(error) if no_longer_applicable(&error) => {
-            let now = find::change_set(job, &asked.stack, &set.id).await?;
-            if !matches!(now.execution, Execution::Going | Execution::Done | Execution::Failed) {
-                return Err(error.into());
-            }
-        }
-        Err(error) => return Err(error.into()),
+        // Answers that were lost, or somebody who was faster.
+        Err(error) => match find::change_set(job, &asked.stack, &set.id).await {
+            Ok(now) if matches!(now.execution, Execution::Going | Execution::Done | Execution::Failed) => {}
+            Ok(_) => return Err(error.into()),
+            Err(_) => return Err(Failure::from(error).hint(goes_on(&set.stack))),
+        },
     }
     follow(job, &set.stack_id, Since::Event(newest), before, asked.limit).await
 }

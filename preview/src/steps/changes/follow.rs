@@ -47,7 +47,8 @@ pub(super) async fn until_told_to_stop(
     }
 }
 
-fn goes_on(stack: &str) -> String {
+/// How to come back to what was begun.
+pub(super) fn goes_on(stack: &str) -> String {
     format!("What AWS has begun goes on by itself; `preview changes watch {stack}` comes back to it")
 }
 
