@@ -497,7 +497,7 @@ fn a_stack_that_is_not_there_is_told() {
 
 #[test]
 fn secrets_are_shown_nowhere() {
-    let world = world();
+    let mut world = world();
     let mut new = service();
     new["Parameters"]["DbPassword"] = json!({ "Type": "String", "NoEcho": true });
     new["Resources"]["Task"]["Properties"]["ContainerDefinitions"][0]["Secret"] =
@@ -513,6 +513,11 @@ fn secrets_are_shown_nowhere() {
         changes(&world, &["show", STACK, &id, form]).ended(0).says("****");
     }
     changes(&world, &["apply", STACK, &id, "--yes"]).ended(0);
+    world.set("DB_PASSWORD", "canary-of-a-variable");
+    created(&world, &["--set-from", "DbPassword=DB_PASSWORD"]);
+    assert!(format!("{:?}", world.account.calls("CreateChangeSet")).contains("canary-of-a-variable"));
+    changes(&world, &["create", STACK, "--set-from", "DbPassword=NO_SUCH"]).ended(2).says("NO_SUCH");
+    changes(&world, &["create", STACK, "--set", "canary-without-its-name"]).ended(2);
     // The value that it has is the stack's, and unknown here.
     created(&world, &["--set", "ContainerImage=127.0.0.1:9/app:2"]);
 }

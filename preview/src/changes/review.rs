@@ -1,6 +1,8 @@
 //! A change set as a reviewer sees it: one view, of which the text, the Markdown and the JSON are made, and
 //! whose fingerprint says that what is applied is what was seen.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::gate::{Refusal, refusals};
@@ -28,7 +30,7 @@ pub struct Page {
     /// The change set's ARN.
     pub change_set: String,
     /// What each parameter would be.
-    pub parameters: Vec<(String, String)>,
+    pub parameters: BTreeMap<String, String>,
     /// What would become of each resource.
     pub changes: Vec<Row>,
 }
@@ -95,13 +97,17 @@ impl Review {
 }
 
 fn row(change: &Change, parameters: &[(String, String)]) -> Row {
+    let mut properties: Vec<Cell> =
+        change.properties.iter().map(|property| cell(property, parameters)).collect();
+    // Another order is no other change.
+    properties.sort_by(|a, b| a.path.cmp(&b.path));
     Row {
         sign: sign(change),
         id: change.id.clone(),
         kind: change.kind.clone(),
         physical: change.physical.clone(),
         what: what(change),
-        properties: change.properties.iter().map(|property| cell(property, parameters)).collect(),
+        properties,
     }
 }
 
@@ -153,6 +159,8 @@ fn cell(property: &Property, parameters: &[(String, String)]) -> Cell {
         let value = value.as_ref()?;
         Some(if is_masked && !is_known(value) { MASKED.to_owned() } else { shown(name, value) })
     };
+    let mut causes = property.causes.clone();
+    causes.sort_unstable();
     Cell {
         path: property.path.clone(),
         label: property.label.clone(),
@@ -163,6 +171,66 @@ fn cell(property: &Property, parameters: &[(String, String)]) -> Cell {
             Recreation::Maybe => "maybe",
             Recreation::Always => "always",
         },
-        causes: property.causes.clone(),
+        causes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::{Execution, Making};
+
+    fn property(path: &str, after: &str) -> Property {
+        Property {
+            path: path.to_owned(),
+            label: None,
+            before: Some("1".to_owned()),
+            after: Some(after.to_owned()),
+            recreation: Recreation::Never,
+            causes: vec!["B".to_owned(), "A".to_owned()],
+        }
+    }
+
+    fn set(image: &str, properties: Vec<Property>) -> ChangeSet {
+        let parameter = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        ChangeSet {
+            id: "arn".to_owned(),
+            name: "name".to_owned(),
+            stack_id: "stack-arn".to_owned(),
+            stack: "stack".to_owned(),
+            making: Making::Made,
+            reason: None,
+            execution: Execution::Available,
+            parameters: vec![parameter("Image", image), parameter("Environment", "prod")],
+            changes: vec![Change {
+                action: Action::Modify,
+                id: "Task".to_owned(),
+                kind: "AWS::ECS::TaskDefinition".to_owned(),
+                physical: None,
+                replacement: Replacement::Yes,
+                policy: Some(Policy::ReplaceAndDelete),
+                properties,
+                nested: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_is_of_the_content_whatever_its_order() {
+        let of = |set: &ChangeSet| Review::new(set, &[]).fingerprint();
+        let first = set("app:2", vec![property("/a", "2"), property("/b", "3")]);
+        let mut turned = set("app:2", vec![property("/b", "3"), property("/a", "2")]);
+        turned.parameters.reverse();
+        turned.changes[0].properties[0].causes.reverse();
+        assert_eq!(of(&first), of(&turned));
+        // That it is allowed by now is no other content.
+        assert_eq!(of(&first), Review::new(&first, &["Task".to_owned()]).fingerprint());
+        let mut other = vec![set("app:3", first.changes[0].properties.clone())];
+        other.push(set("app:2", vec![property("/a", "2"), property("/b", "4")]));
+        other.push(ChangeSet { id: "another".to_owned(), ..first.clone() });
+        other.push(ChangeSet { changes: Vec::new(), ..first.clone() });
+        for other in &other {
+            assert_ne!(of(&first), of(other), "{other:?}");
+        }
     }
 }

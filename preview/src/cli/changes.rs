@@ -89,8 +89,11 @@ pub struct New {
     #[arg(long, value_name = "FILE")]
     template: Option<String>,
     /// Give a parameter another value than it has; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = wish)]
-    set: Vec<Wish>,
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Give it the value of an environment variable, as a secret wants it; may be repeated
+    #[arg(long, value_name = "KEY=VARIABLE")]
+    set_from: Vec<String>,
     /// Let the template make roles (CAPABILITY_IAM, CAPABILITY_NAMED_IAM) or use macros (CAPABILITY_AUTO_EXPAND)
     #[arg(long, value_name = "NAME")]
     capability: Vec<String>,
@@ -109,12 +112,25 @@ pub struct Allow {
     ids: Vec<String>,
 }
 
-fn wish(text: &str) -> Result<Wish, String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok(Wish { key: key.to_owned(), value: value.to_owned() }),
-        // What stands there may be a secret.
-        _ => Err("expected KEY=VALUE".to_owned()),
+/// What somebody wants of the parameters.
+fn wishes(set: &[String], set_from: &[String], variables: &Variables) -> Result<Vec<Wish>, Failure> {
+    let usage = |message: String| Failure { code: exit::USAGE, ..Failure::new(message) };
+    let split = |option: &str, text: &str| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        // What stands there instead may be a secret.
+        _ => Err(usage(format!("{option} takes a parameter's name, an equals sign and what it gets"))),
+    };
+    let mut wishes = Vec::new();
+    for text in set {
+        let (key, value) = split("--set", text)?;
+        wishes.push(Wish { key, value });
     }
+    for text in set_from {
+        let (key, name) = split("--set-from", text)?;
+        let value = variables.get(&name).ok_or_else(|| usage(format!("{name} is not set")))?;
+        wishes.push(Wish { key, value: value.to_owned() });
+    }
+    Ok(wishes)
 }
 
 impl Changes {
@@ -128,11 +144,11 @@ impl Changes {
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         match self {
             Self::Create(new) => {
-                let New { stack, template, set, capability, keep_tag, allow } = new;
+                let New { stack, template, set, set_from, capability, keep_tag, allow } = new;
                 let asked = Create {
                     stack: named(stack)?,
                     template,
-                    wishes: set,
+                    wishes: wishes(&set, &set_from, &job.variables)?,
                     capabilities: capability,
                     allowed: allow.ids,
                     resolve: !keep_tag,
