@@ -3,8 +3,9 @@
 use aws_sdk_cloudformation::types::{ChangeSetType, Parameter};
 use preview_agent::aws::AwsError;
 
-use super::change_set::{Change, ChangeSet, read};
+use super::change_set::{Change, ChangeSet};
 use super::client::Aws;
+use super::described::read;
 use super::error::{failed, is};
 use super::stacks::{capability, tag};
 

@@ -6,6 +6,7 @@ mod change_set;
 mod change_sets;
 mod client;
 mod commands;
+mod described;
 mod ecr;
 mod error;
 mod instances;
