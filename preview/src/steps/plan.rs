@@ -91,7 +91,8 @@ impl Job {
             subnet: instance.subnet.clone(),
             security_group: instance.security_group.clone(),
             profile: instance.profile.clone(),
-            volume: instance.volume,
+            // EC2 API reference, EbsBlockDevice: a size or a snapshot must be given.
+            volume: instance.volume.or(Some(image.least_volume).filter(|size| *size > 0)),
             user_data,
             tags,
             token: token(),

@@ -178,6 +178,9 @@ fn run_instances(inner: &mut Inner, fields: &Fields) -> Answer {
             "Value for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
         );
     }
+    if !fields.contains_key("BlockDeviceMapping.1.Ebs.VolumeSize") {
+        return refused("MissingParameter", "The request must contain the parameter size or snapshotId");
+    }
     if fields.get("DryRun").is_some_and(|dry| dry == "true") {
         return Err((
             412,
