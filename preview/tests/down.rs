@@ -8,44 +8,13 @@ use support::account::{DB_GROUP, GROUP};
 use support::calls::Trouble;
 use support::ec2::{Instance, Rule};
 use support::github::Refusal;
+use support::standing::has;
 use support::status::{document, says};
 use support::world::{World, act_as_preview};
 
 #[test]
 fn preview() {
     act_as_preview();
-}
-
-/// A preview of this number that is up, with all that belongs to it.
-fn has(world: &World, number: u64) {
-    let number_text = number.to_string();
-    let tags =
-        [("Purpose", "pr-preview-singleton"), ("Repository", "acme/api"), ("PullRequest", &*number_text)];
-    let id = format!("i-{number}");
-    let mut inner = world.account.lock();
-    inner.instances.push(Instance::running(&id, &tags));
-    let tags: std::collections::BTreeMap<String, String> =
-        tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let mut rule = |group: &str, port: &str, from: String, description: String, tagged: bool| {
-        let mut tags = tags.clone();
-        if !tagged {
-            tags.remove("PullRequest");
-        }
-        let id = format!("sgr-{}", inner.rules.len());
-        let (group, port) = (group.to_owned(), port.to_owned());
-        if !inner.rules.iter().any(|rule| (&rule.group, &rule.port, &rule.from) == (&group, &port, &from)) {
-            inner.rules.push(Rule { id, group, port, from, description, tags });
-        }
-    };
-    rule(GROUP, "8000", format!("192.0.2.{number}/32"), format!("pr-preview PR {number}"), true);
-    rule(DB_GROUP, "5432", format!("192.0.2.{number}/32"), format!("pr-preview PR {number}"), true);
-    rule(GROUP, "8000", format!("198.51.100.{number}/32"), format!("pr-preview PR {number} runner"), true);
-    rule(GROUP, "8000", "203.0.113.0/24".to_owned(), "pr-preview viewers".to_owned(), false);
-    for (name, secure) in [("status", false), ("database-url", true)] {
-        let parameter = support::ssm::Parameter { value: "x".to_owned(), secure, tags: tags.clone() };
-        inner.parameters.insert(format!("/pr-preview/{number}/{name}"), parameter);
-    }
-    says(&mut inner, number, &document(&id, number, "ready"));
 }
 
 fn world() -> World {
@@ -184,21 +153,6 @@ fn a_label_that_is_taken_off_takes_the_preview_along() {
     assert_eq!(world.account.alive().len(), 1);
     world.event("pull_request", &event("preview"));
     world.run(&["down"]).ended(0).says("ended i-7");
-}
-
-#[test]
-fn pages_are_read_to_the_last() {
-    let mut world = world();
-    for number in 1..=30 {
-        has(&world, number);
-    }
-    world.github.lock().pulls.clear();
-    world.account.lock().page = Some(7);
-    world.github.close(30);
-    world.pull_request("closed", 30);
-    world.run(&["down"]).ended(0);
-    assert_eq!(world.account.alive().len(), 29);
-    assert!(!world.account.rules(GROUP).iter().any(|rule| rule.ends_with("PR 30")));
 }
 
 #[test]

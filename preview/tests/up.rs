@@ -11,6 +11,7 @@ use support::ec2::Instance;
 use support::github::{BASE, HEAD};
 use support::server::Server;
 use support::status::{document, failed, says};
+use support::wait::{signal, until};
 use support::world::{SETTINGS, World, act_as_preview};
 
 #[test]
@@ -250,11 +251,7 @@ fn a_failure_that_is_tried_again_by_itself_is_waited_for() {
         says(inner, 7, &document);
     });
     let child = world.command(&["up", "7"]).spawn().unwrap();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while world.account.count("GetParameter") < 8 {
-        assert!(std::time::Instant::now() < until);
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_for(&world, "GetParameter", 8);
     let mut inner = world.account.lock();
     let id = inner.instances[0].id.clone();
     says(&mut inner, 7, &document(&id, 7, "ready"));
@@ -283,11 +280,7 @@ fn a_newer_push_and_a_closed_pull_request_end_the_wait() {
 }
 
 fn wait_for(world: &World, action: &str, times: usize) {
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while world.account.count(action) < times {
-        assert!(std::time::Instant::now() < until, "never: {action}");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    until(action, || world.account.count(action) >= times);
 }
 
 #[test]
@@ -372,23 +365,16 @@ fn forks_and_dependabot_are_skipped_and_said() {
 fn a_run_that_is_cancelled_says_so_and_leaves_the_instance() {
     let world = World::new();
     agents_say(&world, "in_progress");
-    for signal in ["INT", "TERM"] {
+    for name in ["INT", "TERM"] {
         let child = world.command(&["up", "7"]).spawn().unwrap();
         let before = world.account.count("RunInstances");
         wait_for(&world, "RunInstances", before + 2);
         let looks = world.account.count("GetParameter");
         wait_for(&world, "GetParameter", looks + 3);
-        let pid = child.id().to_string();
-        assert!(
-            std::process::Command::new("kill")
-                .args([&format!("-{signal}"), &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        signal(child.id(), name);
         world.ran(child).ended(130);
         let [comment] = world.github.comments(7).try_into().unwrap();
-        assert!(comment.contains("it goes on"), "{signal}: {comment}");
+        assert!(comment.contains("it goes on"), "{name}: {comment}");
         assert_eq!(world.account.alive().len(), 1);
     }
 }

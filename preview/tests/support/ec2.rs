@@ -295,17 +295,19 @@ fn describe_instances(inner: &mut Inner, fields: &Fields) -> Answer {
     Ok(format!("<reservationSet>{}</reservationSet>{next}", reservations.collect::<String>()))
 }
 
-/// A page of a list; the first one of several is empty, as it may be.
+/// A page of a list as XML has it.
 fn paged<'a, T>(inner: &Inner, fields: &Fields, all: &'a [T]) -> (&'a [T], String) {
-    let Some(size) = inner.page else { return (all, String::new()) };
-    let next = |from: usize| format!("<nextToken>{from}</nextToken>");
-    match fields.get("NextToken").and_then(|token| token.parse::<usize>().ok()) {
-        None => (&all[..0], next(0)),
-        Some(from) => {
-            let end = (from + size).min(all.len());
-            (&all[from.min(all.len())..end], if end < all.len() { next(end) } else { String::new() })
-        }
-    }
+    let (page, next) = page(inner.page, fields.get("NextToken").map(String::as_str), all);
+    (page, next.map(|next| format!("<nextToken>{next}</nextToken>")).unwrap_or_default())
+}
+
+/// A page of a list, and what the next one is asked for with; the first one of several is empty, as it may be.
+pub fn page<'a, T>(size: Option<usize>, token: Option<&str>, all: &'a [T]) -> (&'a [T], Option<String>) {
+    let Some(size) = size else { return (all, None) };
+    let Some(token) = token else { return (&all[..0], Some("0".to_owned())) };
+    let from = token.parse::<usize>().unwrap().min(all.len());
+    let end = (from + size).min(all.len());
+    (&all[from..end], (end < all.len()).then(|| end.to_string()))
 }
 
 fn terminate(inner: &mut Inner, fields: &Fields) -> Answer {

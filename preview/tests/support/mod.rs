@@ -4,11 +4,14 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod account;
+pub mod act;
 pub mod calls;
 pub mod ec2;
 pub mod github;
 #[path = "../../../tests/support/server.rs"]
 pub mod server;
 pub mod ssm;
+pub mod standing;
 pub mod status;
+pub mod wait;
 pub mod world;
