@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use support::github::{BOT, Refusal};
 use support::status::{document, failed, says};
 use support::world::{World, act_as_preview};
@@ -98,6 +100,39 @@ fn a_rate_limit_is_waited_for_where_that_is_short() {
         Refusal { headers: vec![("retry-after", "3600".to_owned())], ..Refusal::new(429, "Too many") };
     world.github.refuse("PATCH", 99, refusal);
     world.run(&["up", "7"]).ended(0).says("rate limit is reached for another 3600 s");
+}
+
+/// Each request to GitHub of this command, once it is done without trouble.
+fn requests(world: &World, command: &str) -> BTreeSet<String> {
+    world.github.lock().seen.clear();
+    world.run(&[command, "7"]).ended(0);
+    world.github.lock().seen.iter().cloned().collect()
+}
+
+#[test]
+fn what_github_did_without_getting_its_answer_across_is_not_done_twice() {
+    let closed = || {
+        let world = ready();
+        world.run(&["up", "7"]).ended(0);
+        world.github.close(7);
+        world
+    };
+    for request in requests(&ready(), "up") {
+        let world = ready();
+        world.github.refuse(request.clone().leak(), 1, Refusal::lost());
+        world.run(&["up", "7"]).ended(0);
+        let [comment] = world.github.comments(7).try_into().unwrap();
+        assert!(comment.contains("The preview is ready"), "{request}: {comment}");
+        assert_eq!(world.github.lock().deployments.len(), 1, "{request}");
+    }
+    for request in requests(&closed(), "down") {
+        let world = closed();
+        world.github.refuse(request.clone().leak(), 1, Refusal::lost());
+        world.run(&["down", "7"]).ended(0);
+        let [comment] = world.github.comments(7).try_into().unwrap();
+        assert!(comment.contains("The preview is gone"), "{request}: {comment}");
+        assert_eq!((world.account.alive().len(), world.github.deployed(7)), (0, vec!["inactive".to_owned()]));
+    }
 }
 
 #[test]

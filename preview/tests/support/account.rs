@@ -180,7 +180,7 @@ fn of_json(body: &[u8]) -> Fields {
 }
 
 /// A body that breaks off.
-fn cut() -> Response {
+pub(super) fn cut() -> Response {
     let body = Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
     Response::builder().header("content-length", "1000").body(body).unwrap()
 }
