@@ -86,6 +86,25 @@ fn the_instance_stays_while_another_pull_request_is_open() {
 }
 
 #[test]
+fn the_last_close_takes_along_what_stayed_for_it() {
+    let mut world = world();
+    has(&world, 1);
+    world.github.lock().pulls.remove(&7);
+    world.github.open(2);
+    world.github.close(1);
+    world.pull_request("closed", 1);
+    world.run(&["down"]).ended(0).says("i-1 stays while #2 is open");
+    world.github.close(2);
+    world.pull_request("closed", 2);
+    world.run(&["down"]).ended(0).says("ended i-1");
+    assert_eq!((world.account.alive().len(), world.account.rules(GROUP)), (0, vec![]));
+    assert_eq!(world.account.parameters(), Vec::<String>::new());
+    let [comment] = world.github.comments(1).try_into().unwrap();
+    assert!(comment.contains("The preview is gone"), "{comment}");
+    assert_eq!(world.github.comments(2).len(), 0, "it never had a preview");
+}
+
+#[test]
 fn settings_that_are_wrong_leave_nothing_behind() {
     let mut world = world();
     has(&world, 7);

@@ -7,8 +7,8 @@ use super::job::Job;
 use super::load::USUAL_PATH;
 use super::up::Ended;
 use super::watch::now;
-use crate::aws::Filter;
-use crate::github::Pull;
+use crate::aws::{Filter, Instance};
+use crate::github::{GitHub, Pull};
 use crate::names::{PULL_REQUEST, Preview, REPOSITORY};
 use crate::report::{Told, Turn, summary};
 use crate::settings::Settings;
@@ -40,7 +40,26 @@ pub async fn down(job: &Job, number: u64, force: bool, unlabeled: Option<&str>) 
     let (settings, path) = settings(job).await;
     let preview = Preview { repository: job.repository.clone(), number, path };
     let told = take_down(job, settings.as_ref(), &preview).await?;
+    take_down_what_stayed(job, settings.as_ref(), &preview).await?;
     Ok(Ended { outcome: "gone", code: exit::OK, told, address: None })
+}
+
+/// The instance of a pull request that was closed before, and that stayed while this one was open.
+async fn take_down_what_stayed(
+    job: &Job,
+    settings: Option<&Settings>,
+    closed: &Preview,
+) -> Result<(), Failure> {
+    let Some(github) = &job.github else { return Ok(()) };
+    let filter = Filter { repository: job.repository.clone(), number: None };
+    let all = job.aws.previews(Some(&filter)).await?;
+    for number in all.iter().filter(|instance| instance.is_shared()).filter_map(Instance::number) {
+        let stayed = number != closed.number && is_closed(github, number).await?;
+        if stayed && another_open(job, number).await?.is_none() {
+            take_down(job, settings, &Preview { number, ..closed.clone() }).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The settings and the folder of parameters, as far as they are to be had: whatever is wrong with them, the
@@ -128,6 +147,11 @@ pub(super) async fn another_open(job: &Job, number: u64) -> Result<Option<u64>, 
     let Some(github) = &job.github else { return Ok(None) };
     let open = github.open_pulls().await?;
     Ok(open.iter().find(|pull| pull.trusted && pull.number != number).map(|pull| pull.number))
+}
+
+/// Whether it is closed. Asked one by one: a list of open ones may be incomplete, and what it lacks would be ended.
+pub(super) async fn is_closed(github: &GitHub, number: u64) -> Result<bool, Failure> {
+    Ok(github.pull(number).await?.is_none_or(|pull| !pull.open))
 }
 
 /// Removes status and secrets, wherever they are, but for the status of an instance that stays; how many.

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use preview_agent::cli::exit;
 
-use super::down::{another_open, settings, take_down};
+use super::down::{another_open, is_closed, settings, take_down};
 use super::failure::Failure;
 use super::job::Job;
 use crate::aws::Filter;
-use crate::github::GitHub;
 use crate::names::{PULL_REQUEST, PURPOSE, Preview, REPOSITORY, Scope, number};
 
 /// Looks for previews of closed pull requests, and with `act` takes them down; how it ended.
@@ -76,9 +75,4 @@ async fn candidates(job: &Job) -> Result<BTreeSet<u64>, Failure> {
         }
     }
     Ok(found)
-}
-
-/// Asked one by one: a list of open ones may be incomplete, and what it lacks would be ended.
-async fn is_closed(github: &GitHub, number: u64) -> Result<bool, Failure> {
-    Ok(github.pull(number).await?.is_none_or(|pull| !pull.open))
 }
