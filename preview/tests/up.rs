@@ -408,6 +408,23 @@ fn the_runner_looks_through_a_rule_of_its_own_that_goes_with_the_look() {
 }
 
 #[test]
+fn the_runners_rule_goes_with_the_look_even_if_nobody_heard_that_it_was_made() {
+    let mut world = World::new();
+    agents_say(&world, "in_progress");
+    let _app = looked_at(&mut world, 200);
+    let child = world.command(&["up", "7"]).spawn().unwrap();
+    wait_for(&world, "GetParameter", 3);
+    world.account.trouble("AuthorizeSecurityGroupIngress", 1, Trouble::Lost);
+    let mut inner = world.account.lock();
+    let id = inner.instances[0].id.clone();
+    says(&mut inner, 7, &document(&id, 7, "ready"));
+    drop(inner);
+    world.ran(child).ended(0).says("/docs answers 200 from here");
+    let rules = world.account.rules(GROUP);
+    assert!(rules.len() == 2 && !rules.iter().any(|rule| rule.contains("runner")), "{rules:?}");
+}
+
+#[test]
 fn a_look_that_fails_takes_its_rule_along_and_the_agents_word_stands() {
     let mut world = World::impatient();
     agents_say(&world, "ready");

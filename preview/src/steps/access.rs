@@ -58,7 +58,7 @@ impl Job {
         Ok(())
     }
 
-    /// Opens the preview's port to this runner, for as long as it looks; the rule, if that is a new one.
+    /// Opens the preview's port to this runner, for as long as it looks; the rule, if it is ours.
     ///
     /// # Errors
     /// The rule could not be made.
@@ -76,7 +76,17 @@ impl Job {
             description: preview.runner_description(),
             tags: tags(preview, settings.scope.purpose()),
         };
-        Ok(self.aws.open(&opening).await?)
+        if let Some(rule) = self.aws.open(&opening).await? {
+            return Ok(Some(rule));
+        }
+        // It was there already, perhaps since a request of this very run whose answer was lost.
+        let all = self.aws.tagged_rules(PULL_REQUEST, &[&preview.number.to_string()]).await?;
+        let is_it = |rule: &Rule| {
+            rule.description == opening.description
+                && rule.from == Some(opening.from)
+                && self.is_of_repository(rule)
+        };
+        Ok(all.into_iter().find(is_it))
     }
 
     /// Closes this runner's rule.
