@@ -30,12 +30,17 @@ impl Failure {
         Self { message: message.into(), hint: None, code: exit::CONFIG }
     }
 
-    /// Several as one, a line each and the first one's code; `None` of none.
+    /// Several as one, each in a line, those that are the same in one; the first one's code. `None` of none.
     #[must_use]
     pub fn all(failures: &[Self]) -> Option<Self> {
         let first = failures.first()?;
-        let message = failures.iter().map(Self::text).collect::<Vec<_>>().join("\n");
-        Some(Self { message, hint: None, code: first.code })
+        let mut lines: Vec<String> = Vec::new();
+        for line in failures.iter().map(Self::text) {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        Some(Self { message: lines.join("\n"), hint: None, code: first.code })
     }
 
     /// With this hint.
