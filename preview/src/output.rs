@@ -1,4 +1,4 @@
-//! The way out: lines for people, values for the next step, a page for the run.
+//! All output: lines for people, values for the next step, a summary for the run's page.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use preview_agent::redact::{Redactor, plain};
 
-/// A summary of one step is dropped whole above 1 MiB.
+/// GitHub drops a step's summary above 1 MiB.
 const SUMMARY: usize = 512 * 1024;
 
-/// Where a command speaks to.
+/// Where a command writes to.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// Progress goes to standard error, so that standard output is one JSON document.
+    /// Write progress to standard error, so that standard output is one JSON document.
     pub json: bool,
-    /// Whether a runner reads along, and obeys what begins with `::`.
+    /// Whether a runner reads the output: it obeys lines that begin with `::`.
     runner: bool,
     values: Option<PathBuf>,
     summary: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// As the environment says.
+    /// From the environment.
     #[must_use]
     pub fn from_env(json: bool, redactor: Redactor) -> Self {
         let path = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -35,7 +35,7 @@ impl Output {
         }
     }
 
-    /// What the runner obeys; it reads both streams.
+    /// Writes a command for the runner, which reads both streams.
     fn command(&self, command: &str) {
         if self.json {
             writeln!(io::stderr(), "::{command}").ok();
@@ -44,7 +44,7 @@ impl Output {
         }
     }
 
-    /// One line of our own; what it quotes is made harmless.
+    /// Writes one line of our own; quoted text in it is made harmless.
     pub fn say(&self, line: &str) {
         let line = self.harmless(line);
         if self.json {
@@ -54,7 +54,7 @@ impl Output {
         }
     }
 
-    /// A warning, which a runner shows on the run's page.
+    /// Writes a warning, which a runner shows on the run's page.
     pub fn warn(&self, line: &str) {
         if self.runner {
             let line = self.harmless(line).replace('%', "%25");
@@ -64,7 +64,7 @@ impl Output {
         }
     }
 
-    /// What went wrong.
+    /// Writes an error.
     pub fn complain(&self, line: &str) {
         if self.runner {
             let line = self.harmless(line).replace('%', "%25");
@@ -74,7 +74,7 @@ impl Output {
         }
     }
 
-    /// A stranger's text, line by line: a runner would obey commands in it.
+    /// Writes untrusted text line by line, and keeps the runner from obeying commands in it.
     pub fn quote(&self, text: &str) {
         let token = format!("{:032x}", fastrand::u128(..));
         if self.runner {
@@ -88,7 +88,7 @@ impl Output {
         }
     }
 
-    /// From here on the runner masks this value, too: it knows lines of secrets, and not what is in them.
+    /// Makes the runner mask each line of this value: it masks whole secrets by itself, and no parts of them.
     pub fn mask(&self, value: &str) {
         if self.runner {
             for line in value.lines().filter(|line| !line.trim().is_empty()) {
@@ -97,12 +97,12 @@ impl Output {
         }
     }
 
-    /// A document on standard output, as it is.
+    /// Writes a document to standard output.
     pub fn print(&self, text: &str) {
         writeln!(io::stdout(), "{}", self.redactor.apply(text)).ok();
     }
 
-    /// Values for the next steps.
+    /// Sets outputs for the next steps.
     pub fn values(&self, values: &[(&str, &str)]) {
         let Some(path) = &self.values else { return };
         let mut text = String::new();
@@ -113,7 +113,7 @@ impl Output {
         self.append(path, &text);
     }
 
-    /// The run's page.
+    /// Adds to the summary on the run's page.
     pub fn summary(&self, text: &str) {
         let Some(path) = &self.summary else { return };
         let text = self.redactor.apply(text);
@@ -131,7 +131,7 @@ impl Output {
         }
     }
 
-    /// One line without secrets and escapes that no runner obeys: `##[` wherever it stands, `::` at the start.
+    /// One line without secrets and escapes. A runner obeys `##[` anywhere and `::` at the start, so both are broken up.
     fn harmless(&self, line: &str) -> String {
         let line = self.redactor.apply(line);
         let line = plain(&line).replace(['\n', '\r'], " ").replace("##[", "# # [");

@@ -196,7 +196,7 @@ fn what_cannot_be_removed_is_named_and_the_rest_goes() {
 }
 
 #[test]
-fn a_sweep_looks_and_touches_nothing_until_it_is_told() {
+fn a_sweep_looks_and_touches_nothing_until_it_may_act() {
     let mut world = world();
     has(&world, 7);
     has(&world, 8);
@@ -236,7 +236,7 @@ fn a_sweep_ends_nothing_on_an_answer_that_is_none() {
     // No such pull request, in a repository that can be seen.
     world.github.lock().pulls.clear();
     world.run(&["sweep", "--act"]).ended(0).says("ended i-7");
-    // A repository that cannot be seen tells nothing.
+    // A repository that cannot be seen proves nothing.
     has(&world, 7);
     world.github.refuse("GET /repos/acme/api/pulls", 9, Refusal::new(404, "Not Found"));
     world.github.refuse("GET /repos/acme/api ", 9, Refusal::new(404, "Not Found"));

@@ -185,7 +185,7 @@ fn the_heads_instance_waits_for_the_merge_and_the_comment_says_so() {
 }
 
 #[test]
-fn a_head_whose_file_is_wrong_is_told_before_the_merge() {
+fn a_head_whose_file_is_wrong_is_refused_before_the_merge() {
     let world = World::new();
     world.github.file(HEAD, &SETTINGS.replace("viewers", "viewrs"));
     world.run(&["up", "7"]).ended(78).says("preview.yaml of the pull request:1:1: unknown key `viewrs`");

@@ -1,11 +1,11 @@
-//! What the account has: whose it is, machine images, types, subnets, groups.
+//! Reads the account: the caller, machine images, types, subnets, groups.
 
 use preview_agent::aws::AwsError;
 
 use super::client::Aws;
 use super::error::failed;
 
-/// Who calls.
+/// The caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The account's number.
@@ -19,13 +19,13 @@ pub struct Caller {
 pub struct Image {
     /// `ami-…`
     pub id: String,
-    /// Whether it can be launched.
+    /// Whether EC2 can launch it.
     pub available: bool,
     /// `x86_64` or `arm64`.
     pub architecture: String,
     /// The device of its root volume.
     pub root_device: String,
-    /// GiB of the snapshot behind the root volume.
+    /// Size of the root volume's snapshot in GiB.
     pub least_volume: i32,
 }
 
@@ -34,33 +34,33 @@ pub struct Image {
 pub struct InstanceType {
     /// Its name.
     pub name: String,
-    /// `x86_64` or `arm64`, the first of its architectures that is one of them.
+    /// `x86_64` or `arm64`; if it has both, the one that AWS names first.
     pub architecture: String,
 }
 
 /// A subnet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subnet {
-    /// Its network.
+    /// Its VPC.
     pub vpc: String,
-    /// Whether it is ready.
+    /// Whether it is available.
     pub available: bool,
-    /// Addresses left.
+    /// Number of free addresses.
     pub free: i32,
 }
 
 /// A security group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Its network.
+    /// Its VPC.
     pub vpc: String,
 }
 
 impl Aws {
-    /// Who calls.
+    /// The caller.
     ///
     /// # Errors
-    /// No credentials, or no answer.
+    /// No credentials, or AWS did not answer.
     pub async fn caller(&self) -> Result<Caller, AwsError> {
         let answer = self.sts.get_caller_identity().send().await;
         let answer = answer.map_err(|e| failed("sts:GetCallerIdentity", &self.region, "*", &e))?;
@@ -68,10 +68,10 @@ impl Aws {
         Ok(Caller { account: text(answer.account()), arn: text(answer.arn()) })
     }
 
-    /// A machine image by its id; `None` where there is none.
+    /// A machine image by its id; `None` if it does not exist.
     ///
     /// # Errors
-    /// A malformed or unknown id, no answer, or no right to one.
+    /// A malformed or unknown id, no answer, or no permission.
     pub async fn image(&self, id: &str) -> Result<Option<Image>, AwsError> {
         let answer = self.ec2.describe_images().image_ids(id).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeImages", &self.region, id, &e))?;
@@ -92,7 +92,7 @@ impl Aws {
     /// An instance type.
     ///
     /// # Errors
-    /// None of this name, no answer, or no right to one.
+    /// It does not exist, no answer, or no permission.
     pub async fn instance_type(&self, name: &str) -> Result<InstanceType, AwsError> {
         let answer = self.ec2.describe_instance_types().instance_types(name.into()).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeInstanceTypes", &self.region, name, &e))?;
@@ -105,7 +105,7 @@ impl Aws {
     /// A subnet.
     ///
     /// # Errors
-    /// None of this id, no answer, or no right to one.
+    /// It does not exist, no answer, or no permission.
     pub async fn subnet(&self, id: &str) -> Result<Option<Subnet>, AwsError> {
         let answer = self.ec2.describe_subnets().subnet_ids(id).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeSubnets", &self.region, id, &e))?;
@@ -119,7 +119,7 @@ impl Aws {
     /// A security group.
     ///
     /// # Errors
-    /// None of this id, no answer, or no right to one.
+    /// It does not exist, no answer, or no permission.
     pub async fn group(&self, id: &str) -> Result<Option<Group>, AwsError> {
         let answer = self.ec2.describe_security_groups().group_ids(id).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeSecurityGroups", &self.region, id, &e))?;

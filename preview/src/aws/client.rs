@@ -1,4 +1,4 @@
-//! The clients, with one connection pool and the SDK's own chain of credentials.
+//! The clients of AWS, with one connection pool and the SDK's own chain of credentials.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use preview_agent::aws::AwsError;
 
 use crate::pace::Pace;
 
-/// Limit of one try, and of one call with its tries. The SDK itself has none.
+/// Time limits of one try, and of one call with all its tries. The SDK itself sets none.
 const TRY: Duration = Duration::from_secs(8);
 const CALL: Duration = Duration::from_secs(30);
 
@@ -20,14 +20,14 @@ pub struct Aws {
     pub(super) ec2: aws_sdk_ec2::Client,
     pub(super) ssm: aws_sdk_ssm::Client,
     pub(super) sts: aws_sdk_sts::Client,
-    /// The region that is called.
+    /// The region of all calls.
     pub region: String,
-    /// How long it is waited for.
+    /// Intervals and time limits.
     pub pace: Pace,
 }
 
 impl Aws {
-    /// Reads the environment and the profile; asks nothing of AWS yet.
+    /// Reads the environment and the profile; sends no request yet.
     ///
     /// # Errors
     /// No region, or no certificates.

@@ -1,4 +1,4 @@
-//! Run Command: the agent's own documents, run on an instance.
+//! Run Command: runs the agent's own documents on an instance.
 
 use preview_agent::aws::AwsError;
 use tokio::time::{Instant, sleep};
@@ -6,23 +6,23 @@ use tokio::time::{Instant, sleep};
 use super::client::Aws;
 use super::error::{failed, is};
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// Standard output, which has standard error in it.
+    /// Standard output, with standard error in it.
     pub text: String,
     /// The exit code of the document's script.
     pub code: i32,
 }
 
-/// How long SSM keeps a command for an instance that does not take it, in seconds: the least it allows.
+/// Seconds that SSM keeps a command for an instance that does not fetch it: the least it allows.
 const DELIVERY: i32 = 30;
 
 impl Aws {
-    /// Runs a document on an instance and waits for its end.
+    /// Runs a document on an instance and waits until it has ended.
     ///
     /// # Errors
-    /// The SSM Agent is not registered, there is no such document, or no end came in time.
+    /// The SSM Agent is not registered, the document does not exist, or the command did not end in time.
     pub async fn run_command(
         &self,
         instance: &str,
@@ -45,7 +45,7 @@ impl Aws {
                     }
                 }
                 Err(error) => match failed(operation, &self.region, instance, &error) {
-                    // It was sent a moment ago.
+                    // The command was sent a moment ago.
                     error if is(&error, "InvocationDoesNotExist") => {}
                     error => return Err(error),
                 },
@@ -54,7 +54,7 @@ impl Aws {
                 return Err(AwsError::Unreachable {
                     operation,
                     endpoint: format!("the SSM Agent of {instance}"),
-                    reason: format!("no end of {document} within {} s", self.pace.command.as_secs()),
+                    reason: format!("{document} did not end within {} s", self.pace.command.as_secs()),
                 });
             }
             sleep(self.pace.pause).await;
@@ -85,7 +85,7 @@ impl Aws {
                     return Ok(id.unwrap_or_default().to_owned());
                 }
                 Err(error) => match failed(operation, &self.region, document, &error) {
-                    // The same word for an agent that is not up yet and for one of another account.
+                    // AWS uses one code for an agent that is not up yet and for one of another account.
                     error if is(&error, "InvalidInstanceId") && begun.elapsed() < self.pace.command => {}
                     error if is(&error, "InvalidInstanceId") => {
                         return Err(AwsError::Unreachable {

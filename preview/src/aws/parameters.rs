@@ -11,10 +11,10 @@ use super::error::{failed, is, not_there};
 const BATCH: usize = 10;
 
 impl Aws {
-    /// A parameter's value as it is stored; `None` where there is none.
+    /// A parameter's stored value, not decrypted; `None` if it does not exist.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn parameter(&self, name: &str) -> Result<Option<String>, AwsError> {
         match self.ssm.get_parameter().name(name).send().await {
             Ok(answer) => Ok(answer.parameter().and_then(|it| it.value()).map(str::to_owned)),
@@ -25,10 +25,10 @@ impl Aws {
         }
     }
 
-    /// Stores a secret under this name, tagged.
+    /// Stores a secret with these tags.
     ///
     /// # Errors
-    /// Why not.
+    /// No answer, or AWS refused it.
     pub async fn store(
         &self,
         name: &str,
@@ -40,15 +40,15 @@ impl Aws {
             Err(error) if is(&error, "ParameterAlreadyExists") => {}
             end => return end,
         }
-        // A put that overwrites takes no tags.
+        // A request that overwrites takes no tags.
         self.put(name, value, ParameterType::SecureString, true, &[]).await?;
         self.tag(name, tags).await
     }
 
-    /// Makes a parameter with this text and these tags; one that is there keeps its text and gets the tags.
+    /// Makes a parameter with this text and these tags; an existing one keeps its text and gets the tags.
     ///
     /// # Errors
-    /// Why not.
+    /// No answer, or AWS refused it.
     pub async fn keep_place(
         &self,
         name: &str,
@@ -84,7 +84,7 @@ impl Aws {
     /// The names of all parameters in this folder and below it.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn names(&self, folder: &str) -> Result<Vec<String>, AwsError> {
         let (mut all, mut next) = (Vec::new(), None);
         loop {
@@ -102,7 +102,7 @@ impl Aws {
     /// The names of all parameters with these tags.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn tagged_names(&self, tags: &[(&str, &str)]) -> Result<Vec<String>, AwsError> {
         let filters = tags.iter().filter_map(|(key, value)| {
             ParameterStringFilter::builder()
@@ -130,10 +130,10 @@ impl Aws {
         }
     }
 
-    /// Deletes parameters; those that are gone already are no failure.
+    /// Deletes parameters; that some are gone already is no error.
     ///
     /// # Errors
-    /// Why not.
+    /// No answer, or AWS refused it.
     pub async fn delete(&self, names: &[String]) -> Result<(), AwsError> {
         for batch in names.chunks(BATCH) {
             let answer = self.ssm.delete_parameters().set_names(Some(batch.to_vec())).send().await;

@@ -10,33 +10,33 @@ use super::client::Aws;
 use super::error::{failed, is, not_there};
 use super::launch::tagged;
 
-/// A rule that is there.
+/// An existing rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// `sgr-…`
     pub id: String,
     /// Its group.
     pub group: String,
-    /// The first port, which is the last one in ours.
+    /// The first port; our rules have one port only.
     pub port: i32,
-    /// Whom it admits.
+    /// The admitted network.
     pub from: Option<IpNet>,
-    /// What it says of itself.
+    /// Its description.
     pub description: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
 }
 
-/// A rule that is to be.
+/// A rule to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
     /// The group.
     pub group: String,
     /// The port.
     pub port: u16,
-    /// Whom it admits.
+    /// The admitted network.
     pub from: IpNet,
-    /// What it says of itself; letters, digits, blanks and `._-:/()#,@[]+=&;{}!$*`.
+    /// Its description: letters, digits, blanks and `._-:/()#,@[]+=&;{}!$*`.
     pub description: String,
     /// Its tags.
     pub tags: Vec<(String, String)>,
@@ -46,7 +46,7 @@ impl Aws {
     /// The ingress rules of a group.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn rules(&self, group: &str) -> Result<Vec<Rule>, AwsError> {
         self.described(Filter::builder().name("group-id").values(group).build(), group).await
     }
@@ -54,7 +54,7 @@ impl Aws {
     /// The ingress rules of all groups whose tag has one of these values.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn tagged_rules(&self, tag: &str, values: &[&str]) -> Result<Vec<Rule>, AwsError> {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
         self.described(Filter::builder().name(format!("tag:{tag}")).set_values(Some(values)).build(), "*")
@@ -76,10 +76,10 @@ impl Aws {
         }
     }
 
-    /// Opens a port to somebody; the rule. That it is open already is no failure, and none of ours.
+    /// Makes a rule and returns it; `None` if another rule admits the network already.
     ///
     /// # Errors
-    /// Why not.
+    /// No answer, or AWS refused it.
     pub async fn open(&self, opening: &Opening) -> Result<Option<Rule>, AwsError> {
         let Opening { group, port, from, description, tags } = opening;
         let permission =
@@ -106,10 +106,10 @@ impl Aws {
         }
     }
 
-    /// Removes a rule; one that is gone already is no failure.
+    /// Removes a rule; that it is gone already is no error.
     ///
     /// # Errors
-    /// Why not.
+    /// No answer, or AWS refused it.
     pub async fn close(&self, rule: &Rule) -> Result<(), AwsError> {
         let request = self.ec2.revoke_security_group_ingress().group_id(&rule.group);
         match request.security_group_rule_ids(&rule.id).send().await {

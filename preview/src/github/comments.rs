@@ -1,4 +1,4 @@
-//! One comment of ours in a pull request, kept up to date in place.
+//! Our one comment in a pull request, changed in place.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -12,11 +12,11 @@ use super::error::GitHubError;
 pub struct Comments<'a> {
     github: &'a GitHub,
     number: u64,
-    /// Who writes ours, where that is known.
+    /// The token's owner, if known.
     author: Option<String>,
 }
 
-/// Others' comments may lack anything but their number: a deleted account is no user.
+/// A comment may lack everything but its number: a deleted account is no user.
 #[derive(Debug, Clone, Deserialize)]
 struct Comment {
     id: u64,
@@ -34,7 +34,7 @@ struct User {
     kind: String,
 }
 
-/// What tells ours from others', unseen in the page.
+/// Marks our comment; the page does not show it.
 const MARKER: &str = "<!-- preview-agent -->";
 
 impl GitHub {

@@ -1,5 +1,5 @@
-//! The agent's configuration for one pull request: filled in, checked as the agent checks it, written down
-//! for the User Data.
+//! The agent's configuration for one pull request: placeholders filled in, checked as the agent checks it, and
+//! written as JSON for the User Data.
 
 use std::fmt::Write as _;
 
@@ -9,20 +9,20 @@ use preview_agent::config::{self, Config, Error, Field, Findings};
 use super::fill::Fill;
 use super::model::Settings;
 
-/// A configuration that the agent takes.
+/// A valid configuration of the agent.
 #[derive(Debug)]
 pub struct AgentConfig {
-    /// What it means.
+    /// The parsed configuration.
     pub config: Config,
     /// One line of JSON, which is YAML too.
     pub text: String,
 }
 
 impl AgentConfig {
-    /// Fills in a pull request's facts and where the agent reports to.
+    /// Fills in a pull request's facts and the parameter for the agent's status.
     ///
     /// # Errors
-    /// What is wrong with it, each with its line in the settings' file.
+    /// Each mistake, with its line in the settings' file.
     pub fn new(settings: &Settings, fill: &Fill<'_>) -> Result<Self, Error> {
         let findings = Findings::default();
         let nowhere = node(Content::Null);
@@ -35,14 +35,14 @@ impl AgentConfig {
     }
 }
 
-/// The configuration, or `None` once the findings of this field have what is wrong.
+/// The configuration; `None` if it has mistakes, which are among the field's findings then.
 pub(super) fn checked(root: &Field<'_>, agent: &Node, fill: &Fill<'_>) -> Option<AgentConfig> {
     let mut filled = agent.clone();
     if let Err((at, why)) = fill.fill(&mut filled) {
         return root.of(&Node { at, ..node(Content::Null) }, "agent").fail(why);
     }
     if let Content::Map(entries) = &mut filled.content {
-        // Where it reports to is how it is found again.
+        // `preview` finds the status by these.
         for ours in ["report", "deployment"] {
             if let Some(entry) = entries.iter().find(|entry| entry.key == ours) {
                 let at = Node { at: entry.at, ..node(Content::Null) };
@@ -74,8 +74,8 @@ fn entry(key: &str, value: Node) -> Entry {
     Entry { key: key.to_owned(), at: Position { line: 1, column: 1 }, value }
 }
 
-/// The tree as JSON. Numbers and booleans become texts: the agent reads them as they are written, and so
-/// `1.10` stays `1.10`.
+/// The tree as JSON. Numbers and booleans become texts, so that `1.10` stays `1.10`: the agent reads them as they are
+/// written.
 fn json(node: &Node) -> String {
     let mut out = String::new();
     write_json(node, &mut out);
@@ -107,14 +107,15 @@ fn write_json(node: &Node, out: &mut String) {
     }
 }
 
-/// ASCII alone, and no `@`: between two of them the User Data looks for words that were not replaced.
+/// Writes a string in ASCII without `@`: the User Data script takes a word between two `@` for a placeholder that
+/// nobody replaced.
 fn quote(text: &str, out: &mut String) {
     out.push('"');
     for unit in text.encode_utf16() {
         match char::from_u32(u32::from(unit)) {
             Some(c @ ('"' | '\\')) => out.extend(['\\', c]),
             Some(c @ ' '..='~') if c != '@' => out.push(c),
-            // Writing to a string fails never.
+            // Writing to a string never fails.
             _ => write!(out, "\\u{unit:04x}").unwrap_or_default(),
         }
     }

@@ -1,4 +1,4 @@
-//! `preview list`, `status` and `logs`: what there is, without touching it.
+//! `preview list`, `status` and `logs`: show previews and change nothing.
 
 use preview_agent::cli::exit;
 use preview_agent::cli::status::view::render;
@@ -12,10 +12,10 @@ use super::up::find;
 use super::watch::now;
 use crate::names::Preview;
 
-/// All previews of the account, or of the repository.
+/// Lists all previews of the region.
 ///
 /// # Errors
-/// AWS did not answer, or may not.
+/// AWS did not answer, or denies it.
 pub async fn list(job: &Job) -> Result<u8, Failure> {
     let (_, path) = settings(job).await;
     let mut rows = Vec::new();
@@ -24,7 +24,7 @@ pub async fn list(job: &Job) -> Result<u8, Failure> {
     for instance in found {
         let (Some(number), Some(repository)) = (instance.number(), instance.repository()) else { continue };
         let preview = Preview { repository: repository.clone(), number, path: path.clone() };
-        // One that may not be read hides no other.
+        // A status that may not be read hides no other.
         let (document, trouble) = match job.document(&preview, &instance.id).await {
             Ok(document) => (document, None),
             Err(error) => (None, Some(error.to_string())),
@@ -35,7 +35,7 @@ pub async fn list(job: &Job) -> Result<u8, Failure> {
         rows.push(json!({
             "repository": repository.to_string(), "number": number, "instance": instance.id, "minutes": minutes,
             "public_ip": instance.public_ip, "commit": instance.commit(), "url": url,
-            "verdict": verdict.unwrap_or_else(|| "no word from the agent yet".to_owned()),
+            "verdict": verdict.unwrap_or_else(|| "the agent has not reported yet".to_owned()),
         }));
     }
     if job.output.json {
@@ -59,10 +59,10 @@ pub async fn list(job: &Job) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-/// The agent's status page of a preview, and its exit code.
+/// Shows the agent's status of a preview; returns its exit code.
 ///
 /// # Errors
-/// There is none, or AWS did not answer.
+/// There is no preview, or AWS did not answer.
 pub async fn status(job: &Job, number: u64) -> Result<u8, Failure> {
     let (_, path) = settings(job).await;
     let instance = find(job, number).await?;
@@ -83,10 +83,10 @@ pub async fn status(job: &Job, number: u64) -> Result<u8, Failure> {
     Ok(exit::of_document(&document, now()))
 }
 
-/// The newest lines of a log on the instance.
+/// Shows the newest lines of a log on the instance.
 ///
 /// # Errors
-/// There is no preview, or it could not be asked.
+/// There is no preview, or its instance did not answer.
 pub async fn logs(job: &Job, number: u64, source: &str) -> Result<u8, Failure> {
     let (_, path) = settings(job).await;
     let instance = find(job, number).await?;

@@ -1,4 +1,4 @@
-//! What the commands do, step by step.
+//! The steps of all commands.
 
 mod access;
 mod check;
@@ -11,10 +11,10 @@ mod launch;
 mod load;
 mod look;
 mod plan;
+mod publish;
 mod reach;
 mod room;
 mod sweep;
-mod tell;
 mod up;
 mod user_data;
 mod watch;

@@ -1,4 +1,4 @@
-//! Whether all that a launch names is there and fits together: every fault at once, each with its remedy.
+//! Checks that everything a launch names exists and fits together, and reports all faults at once.
 
 use super::failure::Failure;
 use super::job::Job;
@@ -7,10 +7,10 @@ use crate::aws::{AwsError, Image, Launch};
 use crate::names::{COMMIT, PULL_REQUEST, PURPOSE, Preview, REPOSITORY};
 use crate::settings::{AgentConfig, Ami, Fill, Settings};
 
-/// Where AWS keeps the newest Amazon Linux 2023 (AWS, "Amazon Linux 2023 on Amazon EC2").
+/// The parameters with AWS's newest Amazon Linux 2023 (AWS, "Amazon Linux 2023 on Amazon EC2").
 const AL2023: &str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-";
 
-/// What is to be launched, and what is to be opened for it.
+/// A launch and the configuration for it.
 pub(super) struct Plan {
     /// The launch, without its token.
     pub(super) launch: Launch,
@@ -18,7 +18,7 @@ pub(super) struct Plan {
     pub(super) agent: AgentConfig,
 }
 
-/// Tags of all that belongs to a preview.
+/// The tags of everything that belongs to a preview.
 pub(super) fn tags(preview: &Preview, purpose: &str) -> Vec<(String, String)> {
     [
         (PURPOSE, purpose.to_owned()),
@@ -30,10 +30,10 @@ pub(super) fn tags(preview: &Preview, purpose: &str) -> Vec<(String, String)> {
 }
 
 impl Job {
-    /// Looks at all that the launch of this commit needs.
+    /// Checks everything that the launch of this commit needs.
     ///
     /// # Errors
-    /// Every fault that was found.
+    /// Every fault.
     pub(super) async fn plan(
         &self,
         settings: &Settings,
@@ -103,7 +103,7 @@ impl Job {
         }
     }
 
-    /// Every secret has its variable, and a value that Parameter Store takes.
+    /// Checks that every secret has a value that Parameter Store takes.
     fn secrets_are_there(&self, settings: &Settings, faults: &mut Vec<Failure>) {
         for secret in &settings.secrets {
             let variable = &secret.variable;
@@ -112,7 +112,7 @@ impl Job {
                 None => {
                     format!("{variable} is empty or not set, and the secret {} comes from it", secret.name)
                 }
-                // Larger ones are charged; `{{` would name another parameter.
+                // Larger values cost money; `{{` would name another parameter.
                 Some(value) if value.len() > 4096 => {
                     format!("{variable} is longer than 4096 bytes, which Parameter Store does not take")
                 }
@@ -122,7 +122,7 @@ impl Job {
                 Some(_) => continue,
             };
             faults.push(Failure::settings(wrong).hint(
-                "Add it to the repository's secrets and hand it to the workflow; runs of forks and of Dependabot get none.",
+                "Add it to the repository's secrets and pass it to the workflow; runs of forks and of Dependabot get none.",
             ));
         }
     }
@@ -134,7 +134,7 @@ impl Job {
             Ami::Parameter(name) => {
                 let id = self.aws.parameter(name).await?;
                 id.filter(|id| id.starts_with("ami-")).ok_or_else(|| {
-                    Failure::settings(format!("the parameter {name} names no machine image"))
+                    Failure::settings(format!("the parameter {name} does not hold the id of a machine image"))
                         .hint("Correct `instance.ami`, or leave it out for Amazon Linux 2023.")
                 })?
             }
@@ -147,26 +147,26 @@ impl Job {
         })
     }
 
-    /// Subnet and groups are there and in one network.
+    /// Checks that subnet and groups exist and are in one VPC.
     async fn network_fits(&self, settings: &Settings, faults: &mut Vec<Failure>) {
         let instance = &settings.instance;
         let subnet = keep(faults, self.aws.subnet(&instance.subnet).await.map_err(Failure::from)).flatten();
         if let Some(subnet) = &subnet {
             if !subnet.available {
-                faults.push(Failure::settings(format!("the subnet {} is not ready", instance.subnet)));
+                faults.push(Failure::settings(format!("the subnet {} is not available", instance.subnet)));
             }
             if subnet.free == 0 {
                 let message = format!("the subnet {} has no address left", instance.subnet);
                 faults.push(
                     Failure::new(message)
-                        .hint("End what is not needed, or choose another `instance.subnet`."),
+                        .hint("Terminate what is not needed, or choose another `instance.subnet`."),
                 );
             }
         }
         let database = instance.db_security_group.as_ref().map(|group| ("db_security_group", group));
         for (name, id) in [("security_group", &instance.security_group)].into_iter().chain(database) {
             let group = keep(faults, self.aws.group(id).await.map_err(Failure::from)).flatten();
-            // The database may be in another network, reached by peering.
+            // The database may be in another VPC, behind a peering.
             if let (Some(group), Some(subnet), "security_group") = (group, &subnet, name)
                 && group.vpc != subnet.vpc
             {
@@ -180,7 +180,7 @@ impl Job {
     }
 }
 
-/// A refusal of EC2's, with what only a launch can know about it.
+/// EC2's refusal of a launch, with a hint that depends on its message.
 fn explained(error: AwsError) -> Failure {
     let of_profile = is_of_profile(&error);
     let failure = Failure::from(error);
@@ -198,12 +198,12 @@ pub(super) fn is_of_profile(error: &AwsError) -> bool {
         if code == "InvalidParameterValue" && message.contains("IAM Instance Profile"))
 }
 
-/// The value, or the fault put down.
+/// The value; an error goes to the faults.
 fn keep<T>(faults: &mut Vec<Failure>, result: Result<T, Failure>) -> Option<T> {
     result.map_err(|fault| faults.push(fault)).ok()
 }
 
-/// A new launch: a token that was used, even for an instance that is gone by now, would give that one.
+/// The token of a new launch: with a used one EC2 returns the old instance, even if that is gone by now.
 pub(super) fn token() -> String {
     format!("preview-{:032x}", fastrand::u128(..))
 }

@@ -1,4 +1,4 @@
-//! `preview sweep`: what closed pull requests have left, since not every close starts a run.
+//! `preview sweep`: removes what closed pull requests left behind, since not every close starts a run.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,15 @@ use super::job::Job;
 use crate::aws::Filter;
 use crate::names::{PULL_REQUEST, PURPOSE, Preview, REPOSITORY, Scope, number};
 
-/// Looks for previews of closed pull requests, and with `act` takes them down; how it ended.
+/// Finds previews of closed pull requests, and with `act` removes them; returns the exit code.
 ///
 /// # Errors
-/// What could not be looked at, or not be removed; the rest is.
+/// What could not be read, or not be removed; the rest is removed.
 pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
     let Some(github) = &job.github else {
-        return Err(Failure::new("which pull requests are closed? Without GITHUB_TOKEN nobody says so"));
+        return Err(Failure::new(
+            "which pull requests are closed? Only GitHub knows, and GITHUB_TOKEN is not set",
+        ));
     };
     let (settings, path) = settings(job).await;
     let mut failures = Vec::new();
@@ -26,8 +28,8 @@ pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
             Ok(false) => {}
             Ok(true) => {
                 left += 1;
-                // A close whose run did its work leaves nothing to be found here.
-                job.output.warn(&format!("#{number} is closed, and its preview is not gone"));
+                // The close started no run, or its run failed.
+                job.output.warn(&format!("#{number} is closed, and its preview is still there"));
                 let preview = Preview { repository: job.repository.clone(), number, path: path.clone() };
                 if act && let Err(failure) = take_down(job, settings.as_ref(), &preview).await {
                     failures.push(failure);
@@ -41,12 +43,12 @@ pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
     job.output.say(match (left, act) {
         (0, _) => "nothing is left over",
         (_, true) => "swept",
-        (_, false) => "nothing was touched; --act takes it down",
+        (_, false) => "nothing was changed; --act removes it",
     });
     Failure::all(&failures).map_or(Ok(exit::OK), Err)
 }
 
-/// Numbers that have an instance, a rule or a secret of this repository.
+/// Numbers of pull requests that have an instance, a rule or a parameter of this repository.
 async fn candidates(job: &Job) -> Result<BTreeSet<u64>, Failure> {
     let filter = Filter { repository: job.repository.clone(), number: None };
     let instances = job.aws.previews(Some(&filter)).await?;
@@ -54,7 +56,7 @@ async fn candidates(job: &Job) -> Result<BTreeSet<u64>, Failure> {
     let mut staying = BTreeSet::new();
     for instance in instances {
         let Some(number) = instance.number() else { continue };
-        // It stays as long as another pull request is open.
+        // It stays while another pull request is open.
         let stays = instance.is_shared() && another_open(job, number).await?.is_some();
         if stays {
             staying.insert(number)
@@ -66,7 +68,7 @@ async fn candidates(job: &Job) -> Result<BTreeSet<u64>, Failure> {
     let ours = rules.iter().filter(|rule| job.is_of_repository(rule));
     found.extend(ours.filter_map(|rule| number(rule.tags.get(PULL_REQUEST)?)));
     for name in job.aws.tagged_names(&[(REPOSITORY, &job.repository.to_string())]).await? {
-        // PATH/NUMBER/NAME, whatever the path was.
+        // PATH/NUMBER/NAME, for any path.
         let mut parts = name.rsplit('/');
         if let (Some(last), Some(number)) = (parts.next(), parts.next().and_then(number))
             && !(last == "status" && staying.contains(&number))

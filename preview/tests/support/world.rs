@@ -37,7 +37,7 @@ pub struct Ran {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
-    /// What later steps of the workflow are told.
+    /// Outputs for later steps of the workflow.
     pub values: Vec<(String, String)>,
     pub summary: String,
 }
@@ -220,7 +220,7 @@ impl World {
         // Masks are how a runner learns a secret.
         let unmasked: String = ran.out.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
         for place in [&unmasked, &ran.err, &ran.summary] {
-            assert!(!place.contains("canary"), "a secret was told: {ran:#?}");
+            assert!(!place.contains("canary"), "a secret was shown: {ran:#?}");
         }
         ran
     }

@@ -1,4 +1,4 @@
-//! What the pull request is told, and what becomes of it where GitHub will not.
+//! The report to the pull request: comment and deployment, also where GitHub refuses them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
 
@@ -170,7 +170,7 @@ fn deployments_of_other_pull_requests_stay_as_they_are() {
 }
 
 #[test]
-fn without_a_token_the_preview_comes_up_and_nobody_is_told() {
+fn without_a_token_the_preview_comes_up_and_nothing_is_written() {
     let mut world = ready();
     world.set("GITHUB_TOKEN", "");
     world.run(&["up", "7", "--sha", support::github::HEAD]).ended(0).says("Preview URL");
