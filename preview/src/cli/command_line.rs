@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::names::Repository;
+use crate::names::{self, Repository};
 use crate::settings::folder;
 
 /// Give a pull request a preview on EC2, and remove it again
@@ -47,6 +47,7 @@ pub enum Command {
     /// Remove a preview
     Down {
         /// The pull request's number; default is the event's
+        #[arg(value_parser = pull_request)]
         number: Option<u64>,
         /// Only for pull requests that had this label [env: PREVIEW_LABEL]
         #[arg(long)]
@@ -66,11 +67,13 @@ pub enum Command {
     /// Show the agent's status of a preview
     Status {
         /// The pull request's number
+        #[arg(value_parser = pull_request)]
         number: u64,
     },
     /// Show the newest lines of a log on the instance
     Logs {
         /// The pull request's number
+        #[arg(value_parser = pull_request)]
         number: u64,
         /// The log to show
         #[arg(value_enum, default_value_t = Source::App)]
@@ -78,6 +81,11 @@ pub enum Command {
     },
     /// Print the IAM policy that these commands need
     IamPolicy(Policy),
+}
+
+/// Reads a pull request's number.
+fn pull_request(text: &str) -> Result<u64, &'static str> {
+    names::number(text).ok_or("expected the number of a pull request, from 1 on")
 }
 
 /// Options of a policy; it has placeholders in capitals for missing ones.
@@ -109,6 +117,7 @@ pub struct Policy {
 #[derive(Debug, Args)]
 pub struct Launch {
     /// The pull request's number; default is the event's
+    #[arg(value_parser = pull_request)]
     pub(super) number: Option<u64>,
     /// The commit; default is the event's, else the pull request's newest
     #[arg(long, value_name = "COMMIT")]
@@ -131,6 +140,7 @@ pub struct Launch {
 #[derive(Debug, Args)]
 pub struct Waiting {
     /// The pull request's number; default is the event's
+    #[arg(value_parser = pull_request)]
     pub(super) number: Option<u64>,
     /// Minutes to wait for an outcome
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=120))]
