@@ -3,7 +3,9 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
+use preview_agent::cli::exit;
 use preview_agent::redact::{Redactor, plain};
 
 /// GitHub drops a step's summary above 1 MiB.
@@ -19,6 +21,8 @@ pub struct Output {
     values: Option<PathBuf>,
     summary: Option<PathBuf>,
     redactor: Redactor,
+    /// The first failed write to standard output.
+    failed: Arc<OnceLock<io::Error>>,
 }
 
 impl Output {
@@ -32,26 +36,47 @@ impl Output {
             values: path("GITHUB_OUTPUT"),
             summary: path("GITHUB_STEP_SUMMARY"),
             redactor,
+            failed: Arc::default(),
         }
     }
 
     /// Writes a command for the runner, which reads both streams.
     fn command(&self, command: &str) {
+        self.progress(&format!("::{command}"));
+    }
+
+    /// Writes a line to standard output, or with `--json` to standard error.
+    fn progress(&self, line: &str) {
         if self.json {
-            writeln!(io::stderr(), "::{command}").ok();
+            writeln!(io::stderr(), "{line}").ok();
         } else {
-            writeln!(io::stdout(), "::{command}").ok();
+            self.write(line);
+        }
+    }
+
+    /// Writes a line to standard output. A failure ends no command that is at work: see [`Self::end`].
+    fn write(&self, line: &str) {
+        if let Err(error) = writeln!(io::stdout(), "{line}") {
+            self.failed.set(error).ok();
+        }
+    }
+
+    /// The exit code of a command that has ended with this one. A reader that has seen enough (`| head`) is no
+    /// failure; a full disk behind `>` is.
+    #[must_use]
+    pub fn end(&self, code: u8) -> u8 {
+        match self.failed.get() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                writeln!(io::stderr(), "preview: cannot show all of it: {error}").ok();
+                if code == exit::OK { exit::FAILED } else { code }
+            }
+            _ => code,
         }
     }
 
     /// Writes one line of our own; quoted text in it is made harmless.
     pub fn say(&self, line: &str) {
-        let line = self.harmless(line);
-        if self.json {
-            writeln!(io::stderr(), "{line}").ok();
-        } else {
-            writeln!(io::stdout(), "{line}").ok();
-        }
+        self.progress(&self.harmless(line));
     }
 
     /// Writes a warning, which a runner shows on the run's page.
@@ -99,7 +124,7 @@ impl Output {
 
     /// Writes a document to standard output.
     pub fn print(&self, text: &str) {
-        writeln!(io::stdout(), "{}", self.redactor.apply(text)).ok();
+        self.write(&self.redactor.apply(text));
     }
 
     /// Sets outputs for the next steps.

@@ -35,7 +35,7 @@ impl Cli {
             Ok(runtime) => runtime.block_on(self.dispatch(&output, redactor, pace)),
             Err(error) => Err(Failure::new(error.to_string())),
         };
-        ended.unwrap_or_else(|failure| {
+        let code = ended.unwrap_or_else(|failure| {
             for line in failure.text().lines() {
                 output.complain(line);
             }
@@ -47,7 +47,8 @@ impl Cli {
                 );
             }
             failure.code
-        })
+        });
+        output.end(code)
     }
 
     async fn dispatch(self, output: &Output, redactor: Redactor, pace: Pace) -> Result<u8, Failure> {

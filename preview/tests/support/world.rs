@@ -196,6 +196,14 @@ impl World {
         command
     }
 
+    /// The program as it is released, with its own patience.
+    pub fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_preview"));
+        command.args(arguments).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Ran {
         self.ran(self.command(arguments).spawn().unwrap())
     }
