@@ -237,3 +237,30 @@ fn the_page_in_the_docs_shows_a_real_comment() {
         assert_eq!(shown, real, "UPDATE_README=1 writes it");
     }
 }
+
+#[test]
+fn a_region_that_is_missing_is_said_in_the_comment() {
+    let mut world = World::new();
+    world.set("AWS_REGION", "");
+    let ran = world.run(&["up", "7"]);
+    ran.ended(1).says("AWS_REGION");
+    let [comment] = world.github.comments(7).try_into().unwrap();
+    assert!(comment.contains("There is no preview") && comment.contains("AWS_REGION"), "{comment}");
+    assert_eq!(
+        comment.matches("AWS_REGION").count(),
+        ran.err.matches("AWS_REGION").count(),
+        "once each: {comment}"
+    );
+    assert_eq!(world.github.deployed(7), ["failure"]);
+    assert!(ran.summary.contains("AWS_REGION"), "{}", ran.summary);
+    // The pull request is closed, and what it has stays.
+    world.github.close(7);
+    world.run(&["up", "7"]).ended(0);
+    world.run(&["down", "7"]).ended(1);
+    let [comment] = world.github.comments(7).try_into().unwrap();
+    assert!(comment.contains("could not be removed") && comment.contains("AWS_REGION"), "{comment}");
+    for arguments in [&["check", "7"][..], &["list"], &["status", "7"], &["sweep"], &["wait", "7"]] {
+        world.run(arguments).ended(1).says("AWS_REGION");
+    }
+    assert_eq!(world.account.lock().seen.len(), 0);
+}

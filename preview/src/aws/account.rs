@@ -62,7 +62,7 @@ impl Aws {
     /// # Errors
     /// No credentials, or AWS did not answer.
     pub async fn caller(&self) -> Result<Caller, AwsError> {
-        let answer = self.sts.get_caller_identity().send().await;
+        let answer = self.sts()?.get_caller_identity().send().await;
         let answer = answer.map_err(|e| failed("sts:GetCallerIdentity", &self.region, "*", &e))?;
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         Ok(Caller { account: text(answer.account()), arn: text(answer.arn()) })
@@ -73,7 +73,7 @@ impl Aws {
     /// # Errors
     /// A malformed or unknown id, no answer, or no permission.
     pub async fn image(&self, id: &str) -> Result<Option<Image>, AwsError> {
-        let answer = self.ec2.describe_images().image_ids(id).send().await;
+        let answer = self.ec2()?.describe_images().image_ids(id).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeImages", &self.region, id, &e))?;
         let Some(image) = answer.images().first() else { return Ok(None) };
         let root = image.root_device_name().unwrap_or("/dev/xvda");
@@ -94,7 +94,7 @@ impl Aws {
     /// # Errors
     /// It does not exist, no answer, or no permission.
     pub async fn instance_type(&self, name: &str) -> Result<InstanceType, AwsError> {
-        let answer = self.ec2.describe_instance_types().instance_types(name.into()).send().await;
+        let answer = self.ec2()?.describe_instance_types().instance_types(name.into()).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeInstanceTypes", &self.region, name, &e))?;
         let kind = answer.instance_types().first().and_then(|kind| kind.processor_info());
         let all = kind.map(|kind| kind.supported_architectures()).unwrap_or_default();
@@ -107,7 +107,7 @@ impl Aws {
     /// # Errors
     /// It does not exist, no answer, or no permission.
     pub async fn subnet(&self, id: &str) -> Result<Option<Subnet>, AwsError> {
-        let answer = self.ec2.describe_subnets().subnet_ids(id).send().await;
+        let answer = self.ec2()?.describe_subnets().subnet_ids(id).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeSubnets", &self.region, id, &e))?;
         Ok(answer.subnets().first().map(|subnet| Subnet {
             vpc: subnet.vpc_id().unwrap_or_default().to_owned(),
@@ -121,7 +121,7 @@ impl Aws {
     /// # Errors
     /// It does not exist, no answer, or no permission.
     pub async fn group(&self, id: &str) -> Result<Option<Group>, AwsError> {
-        let answer = self.ec2.describe_security_groups().group_ids(id).send().await;
+        let answer = self.ec2()?.describe_security_groups().group_ids(id).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeSecurityGroups", &self.region, id, &e))?;
         let group = answer.security_groups().first();
         Ok(group.map(|group| Group { vpc: group.vpc_id().unwrap_or_default().to_owned() }))

@@ -33,7 +33,8 @@ impl Aws {
         let operation = "ssm:GetCommandInvocation";
         let begun = Instant::now();
         loop {
-            let answer = self.ssm.get_command_invocation().command_id(&id).instance_id(instance).send().await;
+            let answer =
+                self.ssm()?.get_command_invocation().command_id(&id).instance_id(instance).send().await;
             match answer {
                 Ok(answer) => {
                     let state = answer.status().map(|status| status.as_str().to_owned()).unwrap_or_default();
@@ -71,7 +72,7 @@ impl Aws {
         let begun = Instant::now();
         loop {
             let mut request = self
-                .ssm
+                .ssm()?
                 .send_command()
                 .document_name(document)
                 .instance_ids(instance)

@@ -141,7 +141,7 @@ impl Aws {
         let operation = "ec2:DescribeInstances";
         let (mut all, mut next) = (Vec::new(), None);
         loop {
-            let mut request = self.ec2.describe_instances().set_next_token(next);
+            let mut request = self.ec2()?.describe_instances().set_next_token(next);
             request = match id {
                 Some(id) => request.instance_ids(id),
                 None => request.set_filters(Some(filters.clone())),
@@ -163,7 +163,7 @@ impl Aws {
     /// # Errors
     /// No permission, or the instance is protected against termination.
     pub async fn terminate(&self, id: &str) -> Result<(), AwsError> {
-        match self.ec2.terminate_instances().instance_ids(id).send().await {
+        match self.ec2()?.terminate_instances().instance_ids(id).send().await {
             Ok(_) => Ok(()),
             Err(error) => match failed("ec2:TerminateInstances", &self.region, id, &error) {
                 error if not_there(&error) => Ok(()),
@@ -179,7 +179,7 @@ impl Aws {
     pub async fn console(&self, id: &str) -> Result<String, AwsError> {
         let operation = "ec2:GetConsoleOutput";
         let ask = async |latest: bool| {
-            let request = self.ec2.get_console_output().instance_id(id).latest(latest);
+            let request = self.ec2()?.get_console_output().instance_id(id).latest(latest);
             request.send().await.map_err(|e| failed(operation, &self.region, id, &e))
         };
         let answer = match ask(true).await {

@@ -45,7 +45,7 @@ impl Aws {
     /// # Errors
     /// EC2's reason against it.
     pub async fn rehearse(&self, launch: &Launch) -> Result<(), AwsError> {
-        match self.request(launch).dry_run(true).send().await {
+        match self.request(launch)?.dry_run(true).send().await {
             // AWS never answers a dry run so.
             Ok(_) => Ok(()),
             Err(error) => match failed(OPERATION, &self.region, &launch.kind, &error) {
@@ -62,7 +62,7 @@ impl Aws {
     /// EC2's reason against it.
     pub async fn launch(&self, launch: &Launch) -> Result<String, AwsError> {
         let once = aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled());
-        let answer = self.request(launch).customize().config_override(once).send().await;
+        let answer = self.request(launch)?.customize().config_override(once).send().await;
         let answer = answer.map_err(|e| failed(OPERATION, &self.region, &launch.kind, &e))?;
         let id = answer.instances().first().and_then(|instance| instance.instance_id());
         id.map(str::to_owned).ok_or_else(|| AwsError::Unavailable {
@@ -72,7 +72,7 @@ impl Aws {
         })
     }
 
-    fn request(&self, launch: &Launch) -> RunInstancesFluentBuilder {
+    fn request(&self, launch: &Launch) -> Result<RunInstancesFluentBuilder, AwsError> {
         let metadata = InstanceMetadataOptionsRequest::builder()
             .http_tokens(HttpTokensState::Required)
             .http_put_response_hop_limit(1)
@@ -90,7 +90,7 @@ impl Aws {
             .delete_on_termination(true);
         let root = BlockDeviceMapping::builder().device_name(&launch.root_device).ebs(volume.build());
         let mut request = self
-            .ec2
+            .ec2()?
             .run_instances()
             .image_id(&launch.ami)
             .instance_type(launch.kind.as_str().into())
@@ -107,7 +107,7 @@ impl Aws {
         for resource in [ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface] {
             request = request.tag_specifications(tagged(resource, &launch.tags));
         }
-        request
+        Ok(request)
     }
 }
 

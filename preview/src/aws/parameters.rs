@@ -16,7 +16,7 @@ impl Aws {
     /// # Errors
     /// No answer, or no permission.
     pub async fn parameter(&self, name: &str) -> Result<Option<String>, AwsError> {
-        match self.ssm.get_parameter().name(name).send().await {
+        match self.ssm()?.get_parameter().name(name).send().await {
             Ok(answer) => Ok(answer.parameter().and_then(|it| it.value()).map(str::to_owned)),
             Err(error) => match failed("ssm:GetParameter", &self.region, name, &error) {
                 error if not_there(&error) => Ok(None),
@@ -69,14 +69,14 @@ impl Aws {
         overwrite: bool,
         tags: &[(String, String)],
     ) -> Result<(), AwsError> {
-        let mut request = self.ssm.put_parameter().name(name).value(value.expose_secret()).r#type(kind);
+        let mut request = self.ssm()?.put_parameter().name(name).value(value.expose_secret()).r#type(kind);
         request = if overwrite { request.overwrite(true) } else { request.set_tags(Some(made(tags))) };
         let answer = request.send().await;
         answer.map(drop).map_err(|e| failed("ssm:PutParameter", &self.region, name, &e))
     }
 
     async fn tag(&self, name: &str, tags: &[(String, String)]) -> Result<(), AwsError> {
-        let request = self.ssm.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter);
+        let request = self.ssm()?.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter);
         let answer = request.resource_id(name).set_tags(Some(made(tags))).send().await;
         answer.map(drop).map_err(|e| failed("ssm:AddTagsToResource", &self.region, name, &e))
     }
@@ -88,7 +88,8 @@ impl Aws {
     pub async fn names(&self, folder: &str) -> Result<Vec<String>, AwsError> {
         let (mut all, mut next) = (Vec::new(), None);
         loop {
-            let request = self.ssm.get_parameters_by_path().path(folder).recursive(true).set_next_token(next);
+            let request =
+                self.ssm()?.get_parameters_by_path().path(folder).recursive(true).set_next_token(next);
             let answer = request.send().await;
             let answer = answer.map_err(|e| failed("ssm:GetParametersByPath", &self.region, folder, &e))?;
             all.extend(answer.parameters().iter().filter_map(|it| it.name()).map(str::to_owned));
@@ -116,7 +117,7 @@ impl Aws {
         let (mut all, mut next) = (Vec::new(), None);
         loop {
             let request = self
-                .ssm
+                .ssm()?
                 .describe_parameters()
                 .set_parameter_filters(Some(filters.clone()))
                 .set_next_token(next);
@@ -136,7 +137,7 @@ impl Aws {
     /// No answer, or AWS refused it.
     pub async fn delete(&self, names: &[String]) -> Result<(), AwsError> {
         for batch in names.chunks(BATCH) {
-            let answer = self.ssm.delete_parameters().set_names(Some(batch.to_vec())).send().await;
+            let answer = self.ssm()?.delete_parameters().set_names(Some(batch.to_vec())).send().await;
             answer.map_err(|e| failed("ssm:DeleteParameters", &self.region, &batch.join(", "), &e))?;
         }
         Ok(())

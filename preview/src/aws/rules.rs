@@ -66,7 +66,7 @@ impl Aws {
         let (mut all, mut next) = (Vec::new(), None);
         loop {
             let request =
-                self.ec2.describe_security_group_rules().filters(filter.clone()).set_next_token(next);
+                self.ec2()?.describe_security_group_rules().filters(filter.clone()).set_next_token(next);
             let answer = request.send().await.map_err(|e| failed(operation, &self.region, resource, &e))?;
             all.extend(answer.security_group_rules().iter().filter_map(read));
             next = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
@@ -92,7 +92,7 @@ impl Aws {
             ),
         };
         let request = self
-            .ec2
+            .ec2()?
             .authorize_security_group_ingress()
             .group_id(group)
             .ip_permissions(permission.build())
@@ -111,7 +111,7 @@ impl Aws {
     /// # Errors
     /// No answer, or AWS refused it.
     pub async fn close(&self, rule: &Rule) -> Result<(), AwsError> {
-        let request = self.ec2.revoke_security_group_ingress().group_id(&rule.group);
+        let request = self.ec2()?.revoke_security_group_ingress().group_id(&rule.group);
         match request.security_group_rule_ids(&rule.id).send().await {
             Ok(_) => Ok(()),
             Err(error) => match failed("ec2:RevokeSecurityGroupIngress", &self.region, &rule.group, &error) {

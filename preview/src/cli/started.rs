@@ -17,7 +17,7 @@ use crate::steps::{Failure, Job};
 /// The job of a command.
 ///
 /// # Errors
-/// No repository, no region, or invalid addresses.
+/// No repository, or invalid addresses.
 pub(super) async fn job(
     common: Common,
     output: Output,
@@ -32,7 +32,7 @@ pub(super) async fn job(
         (None, None) => return Err(usage("which repository? Give --repository owner/name".to_owned())),
     };
     let github = github(&variables, &repository)?;
-    let aws = Aws::connect(pace).await?;
+    let aws = Aws::connect(pace).await;
     let run_url = run_url(&variables, &repository);
     for token in ["GITHUB_TOKEN", "GH_TOKEN"].iter().filter_map(|name| variables.get(name)) {
         redactor.learn(token);

@@ -30,7 +30,7 @@ impl Failure {
         Self { message: message.into(), hint: None, code: exit::CONFIG }
     }
 
-    /// Several failures as one: a line for each, equal ones once, with the code of the first. `None` if there are none.
+    /// Several failures as one: a line for each different one, with the code of the first. `None` if there are none.
     #[must_use]
     pub fn all(failures: &[Self]) -> Option<Self> {
         let first = failures.first()?;
@@ -40,7 +40,8 @@ impl Failure {
                 lines.push(line);
             }
         }
-        Some(Self { message: lines.join("\n"), hint: None, code: first.code })
+        let message = lines.join("\n");
+        Some(Self { message, hint: None, code: first.code })
     }
 
     /// The same with this hint.
@@ -76,7 +77,7 @@ impl From<AwsError> for Failure {
                  laptop with a profile or `aws sso login`."
                     .to_owned(),
             ),
-            AwsError::RegionUnknown => Some("Set AWS_REGION.".to_owned()),
+            AwsError::RegionUnknown => Some("Set AWS_REGION, in a repository as a variable.".to_owned()),
             AwsError::ClockSkew { .. } => Some("Set this machine's clock.".to_owned()),
             AwsError::Rejected { code, .. } => of_code(code).map(str::to_owned),
             _ => None,
