@@ -120,12 +120,12 @@ impl Preview {
     pub fn runner_description(&self) -> String {
         format!("pr-preview PR {} runner", self.number)
     }
+}
 
-    /// The deployment's id in the agent's configuration.
-    #[must_use]
-    pub fn deployment(&self) -> String {
-        format!("pr-{}", self.number)
-    }
+/// The id of a pull request's deployment in the agent's configuration.
+#[must_use]
+pub fn deployment(number: u64) -> String {
+    format!("pr-{number}")
 }
 
 /// The description of the viewers' rules: they belong to the repository, since all its previews share them.

@@ -547,7 +547,8 @@ fn an_older_word_after_a_newer_one_is_no_news() {
 fn a_folder_in_which_another_repository_is_launching_is_not_taken() {
     let world = World::new();
     let tags = [("Repository".to_owned(), "acme/web".to_owned())].into();
-    let status = support::ssm::Parameter { value: "launching for acme/web".to_owned(), secure: false, tags };
+    let value = json!({ "launching_for": "acme/web", "since": "2026-11-29T10:00:00Z" }).to_string();
+    let status = support::ssm::Parameter { value, secure: false, tags };
     world.account.lock().parameters.insert("/pr-preview/7/status".to_owned(), status);
     world.run(&["up", "7"]).ended(78).says("/pr-preview/7/status exists and is not");
     assert_eq!(world.account.lock().parameters["/pr-preview/7/status"].tags["Repository"], "acme/web");

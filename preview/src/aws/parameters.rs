@@ -61,6 +61,14 @@ impl Aws {
         }
     }
 
+    /// Writes another text into a parameter, which keeps its tags.
+    ///
+    /// # Errors
+    /// No answer, or AWS refused it.
+    pub async fn overwrite(&self, name: &str, text: &str) -> Result<(), AwsError> {
+        self.put(name, &text.into(), ParameterType::String, true, &[]).await
+    }
+
     async fn put(
         &self,
         name: &str,

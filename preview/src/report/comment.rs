@@ -53,6 +53,10 @@ fn page(report: &Report, now: Timestamp, most: usize) -> String {
     for note in &report.notes {
         page += &format!("\n> {}\n", plain(note));
     }
+    if report.stage == Stage::Starting {
+        // A run that is killed writes no other comment.
+        page += "\nIf its run has ended and this still stands here, the run was killed: re-run it.\n";
+    }
     if let Some(url) = &report.run_url {
         page += &format!("\n[The run's log]({url})\n");
     }
@@ -95,7 +99,8 @@ fn commit(report: &Report, now: Timestamp) -> Option<String> {
     if let Some(instance) = &report.instance {
         write!(line, " on {instance}").unwrap_or_default();
     }
-    write!(line, ", as of {now}.").unwrap_or_default();
+    let time = if report.stage == Stage::Starting { "since" } else { "as of" };
+    write!(line, ", {time} {now}.").unwrap_or_default();
     Some(line)
 }
 

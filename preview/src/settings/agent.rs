@@ -8,6 +8,7 @@ use preview_agent::config::{self, Config, Error, Field, Findings};
 
 use super::fill::Fill;
 use super::model::Settings;
+use crate::names::deployment;
 
 /// A valid configuration of the agent.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub(super) fn checked(root: &Field<'_>, agent: &Node, fill: &Fill<'_>) -> Option
             }
         }
         entries.push(entry("report", map([("parameter", text(fill.preview.status()))])));
-        entries.push(entry("deployment", map([("id", text(fill.preview.deployment()))])));
+        entries.push(entry("deployment", map([("id", text(deployment(fill.preview.number)))])));
     }
     let config = config::read_field(&root.of(&filled, "agent"))?;
     Some(AgentConfig { config, text: json(&filled) })

@@ -33,8 +33,10 @@ pub(super) async fn finish(
         }
         End::Going => {
             report.stage = Stage::Going;
-            report.reason =
-                Some(format!("Not ready within {} min; the instance goes on.", watch.limit.as_secs() / 60));
+            report.reason = Some(format!(
+                "Not ready within {} min; the instance goes on. `preview wait {number}` waits again.",
+                watch.limit.as_secs() / 60
+            ));
             ("going", exit::IN_PROGRESS)
         }
         End::NoAccess(failure) => {

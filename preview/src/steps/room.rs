@@ -2,10 +2,11 @@
 
 use super::failure::Failure;
 use super::job::Job;
+use super::launching::Launching;
 use super::plan::tags;
 use crate::aws::{Filter, Instance};
 use crate::github::Deployment;
-use crate::names::{Preview, REPOSITORY, Repository, Scope};
+use crate::names::{Preview, REPOSITORY, Scope};
 use crate::report::{Report, Stage, fenced};
 use crate::settings::Settings;
 
@@ -27,8 +28,15 @@ pub(super) async fn take_parameters(
         }
     }
     let tags = tags(preview, settings.scope.purpose());
+    let launching = Launching::begin(job).text();
     // The agent's writes keep the tags.
-    job.aws.keep_place(&status, &launching(&preview.repository), &tags).await?;
+    job.aws.keep_place(&status, &launching, &tags).await?;
+    // A run that was killed before it launched left its own text.
+    if ours.contains(&status)
+        && job.aws.parameter(&status).await?.is_some_and(|text| Launching::read(&text).is_some())
+    {
+        job.aws.overwrite(&status, &launching).await?;
+    }
     for secret in &settings.secrets {
         let name = preview.secret(&secret.name);
         match job.variables.get(&secret.variable) {
@@ -40,15 +48,10 @@ pub(super) async fn take_parameters(
     Ok(())
 }
 
-/// The text of the status parameter until the agent writes it.
-fn launching(repository: &Repository) -> String {
-    format!("launching for {repository}")
-}
-
 /// Whether the status belongs to another repository's preview that runs or is being launched.
 async fn of_another(job: &Job, preview: &Preview) -> Result<bool, Failure> {
     let text = job.aws.parameter(&preview.status()).await?.unwrap_or_default();
-    if text.starts_with("launching for ") && text != launching(&preview.repository) {
+    if Launching::read(&text).is_some_and(|launching| !launching.is_for(&preview.repository)) {
         return Ok(true);
     }
     for other in job.aws.previews(None).await? {

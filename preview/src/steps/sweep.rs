@@ -7,10 +7,12 @@ use preview_agent::cli::exit;
 use super::down::{another_open, is_closed, settings, take_down};
 use super::failure::Failure;
 use super::job::Job;
-use crate::aws::Filter;
+use super::launching::Orphan;
+use crate::aws::{Filter, Instance};
 use crate::names::{PULL_REQUEST, PURPOSE, Preview, REPOSITORY, Scope, number};
 
-/// Finds previews of closed pull requests, and with `act` removes them; returns the exit code.
+/// Finds previews of closed pull requests, and with `act` removes them; names those of open ones whose state is out of
+/// date; returns the exit code.
 ///
 /// # Errors
 /// What could not be read, or not be removed; the rest is removed.
@@ -23,9 +25,16 @@ pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
     let (settings, path) = settings(job).await;
     let mut failures = Vec::new();
     let mut left = 0;
-    for number in candidates(job).await? {
+    let filter = Filter { repository: job.repository.clone(), number: None };
+    let instances = job.aws.previews(Some(&filter)).await?;
+    let orphans = job.orphans(&instances).await;
+    for number in candidates(job, &instances).await? {
         match is_closed(github, number).await {
-            Ok(false) => {}
+            Ok(false) => {
+                if let Some(line) = stale(job, number, &instances, &orphans).await {
+                    job.output.warn(&format!("#{number} is open, and its preview is {line}"));
+                }
+            }
             Ok(true) => {
                 left += 1;
                 // The close started no run, or its run failed.
@@ -49,9 +58,7 @@ pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
 }
 
 /// Numbers of pull requests that have an instance, a rule or a parameter of this repository.
-async fn candidates(job: &Job) -> Result<BTreeSet<u64>, Failure> {
-    let filter = Filter { repository: job.repository.clone(), number: None };
-    let instances = job.aws.previews(Some(&filter)).await?;
+async fn candidates(job: &Job, instances: &[Instance]) -> Result<BTreeSet<u64>, Failure> {
     let mut found = BTreeSet::new();
     let mut staying = BTreeSet::new();
     for instance in instances {
@@ -77,4 +84,16 @@ async fn candidates(job: &Job) -> Result<BTreeSet<u64>, Failure> {
         }
     }
     Ok(found)
+}
+
+/// Why the state of an open pull request's preview is out of date; `None` if it is not, or AWS does not say.
+async fn stale(job: &Job, number: u64, instances: &[Instance], orphans: &[Orphan]) -> Option<String> {
+    for instance in instances.iter().filter(|instance| instance.number() == Some(number)) {
+        let document = job.status_of(instance).await.ok()?;
+        if let Some(line) = job.stale(instance, document.as_ref()) {
+            return Some(line);
+        }
+    }
+    let orphan = orphans.iter().find(|orphan| orphan.number == number && orphan.is_stale);
+    orphan.map(|orphan| orphan.line.clone())
 }

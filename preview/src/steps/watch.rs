@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::failure::Failure;
 use super::job::Job;
-use crate::aws::{AwsError, State};
-use crate::names::Preview;
+use crate::aws::{AwsError, Instance, State};
+use crate::names::{PULL_REQUEST, PURPOSE, Preview, REPOSITORY, deployment};
 
 /// How a watch ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,12 +119,36 @@ impl Job {
         preview: &Preview,
         instance: &str,
     ) -> Result<Option<Document>, AwsError> {
-        let Some(text) = self.aws.parameter(&preview.status()).await? else { return Ok(None) };
+        self.document_in(&preview.status(), preview.number, instance).await
+    }
+
+    /// The same for an instance of any repository and folder: its tags lead to the parameter.
+    ///
+    /// # Errors
+    /// AWS did not answer, or denies it.
+    pub(super) async fn status_of(&self, instance: &Instance) -> Result<Option<Document>, AwsError> {
+        let Some(number) = instance.number() else { return Ok(None) };
+        let tags = [PURPOSE, REPOSITORY, PULL_REQUEST];
+        let tags = tags.map(|name| (name, instance.tags.get(name).map_or("", String::as_str)));
+        for name in self.aws.tagged_names(&tags).await?.iter().filter(|name| name.ends_with("/status")) {
+            if let Some(document) = self.document_in(name, number, &instance.id).await? {
+                return Ok(Some(document));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn document_in(
+        &self,
+        parameter: &str,
+        number: u64,
+        instance: &str,
+    ) -> Result<Option<Document>, AwsError> {
+        let Some(text) = self.aws.parameter(parameter).await? else { return Ok(None) };
         let document: Option<Document> = serde_json::from_str(&text).ok();
         Ok(document.filter(|document| {
-            let deployment = document.run.deployment.as_deref();
-            document.instance.id.as_deref() == Some(instance)
-                && deployment.is_none_or(|deployment| deployment == preview.deployment())
+            let of = document.run.deployment.as_deref();
+            document.instance.id.as_deref() == Some(instance) && of.is_none_or(|of| of == deployment(number))
         }))
     }
 }
