@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use support::github::{BOT, Refusal};
+use support::github::{BASE, BOT, HEAD, Refusal};
 use support::status::{document, failed, says};
 use support::world::{World, act_as_preview};
 
@@ -44,17 +44,6 @@ fn a_strangers_comment_with_our_marker_is_left_alone() {
     let comments = world.github.comments(7);
     assert_eq!(comments.iter().filter(|comment| *comment == marked).count(), 2);
     assert_eq!(comments.len(), 3);
-}
-
-#[test]
-fn a_token_of_ones_own_keeps_its_own_comment() {
-    let world = ready();
-    world.github.lock().login = Some("octocat".to_owned());
-    world.github.comment(7, Some(BOT), "<!-- preview-agent -->\nanother tool's");
-    for _ in 0..2 {
-        world.run(&["up", "7"]).ended(0);
-    }
-    assert_eq!(world.github.comments(7).len(), 2);
 }
 
 #[test]
@@ -263,4 +252,62 @@ fn a_region_that_is_missing_is_said_in_the_comment() {
         world.run(arguments).ended(1).says("AWS_REGION");
     }
     assert_eq!(world.account.lock().seen.len(), 0);
+}
+
+/// The comments with our marker.
+fn ours(world: &World) -> Vec<String> {
+    let all = world.github.comments(7).into_iter();
+    all.filter(|comment| comment.starts_with("<!-- preview-agent -->")).collect()
+}
+
+#[test]
+fn another_owner_of_the_token_goes_on_with_the_same_comment() {
+    // The workflow's own token, and somebody's own.
+    for owners in [[None, Some("octocat")], [Some("octocat"), None]] {
+        let world = ready();
+        for (login, commit) in owners.into_iter().zip([HEAD, BASE]) {
+            world.github.push(7, commit);
+            world.github.lock().login = login.map(str::to_owned);
+            world.run(&["up", "7"]).ended(0).says_not("warning");
+            let [comment] = ours(&world).try_into().unwrap();
+            assert!(comment.contains(commit) && comment.contains("ready"), "{login:?}: {comment}");
+        }
+    }
+}
+
+#[test]
+fn a_comment_that_the_new_owner_may_not_change_is_replaced() {
+    let denied = || Refusal::new(403, "You cannot update this issue comment.");
+    let world = ready();
+    world.github.comment(7, Some(BOT), "<!-- preview-agent -->\nold");
+    world.github.lock().login = Some("octocat".to_owned());
+    world.github.refuse("PATCH", 1, denied());
+    world.run(&["up", "7"]).ended(0).says_not("warning");
+    let [comment] = ours(&world).try_into().unwrap();
+    assert!(comment.contains("ready"), "{comment}");
+    // One that may not be removed either stays, and the new one is kept current.
+    let world = ready();
+    world.github.comment(7, Some(BOT), "<!-- preview-agent -->\nold");
+    let old = world.github.lock().comments[0].1["id"].as_u64().unwrap();
+    world.github.lock().login = Some("octocat".to_owned());
+    let line: &'static str = format!("/issues/comments/{old}").leak();
+    world.github.refuse(line, 999, denied());
+    for _ in 0..2 {
+        world.run(&["up", "7"]).ended(0).says_not("warning");
+    }
+    let current = ours(&world).into_iter().filter(|comment| comment.contains("ready"));
+    assert_eq!((current.count(), ours(&world).len()), (1, 2));
+}
+
+#[test]
+fn a_comment_of_somebody_who_belongs_to_the_repository_is_ours_and_a_strangers_is_not() {
+    for (association, is_ours) in
+        [("OWNER", true), ("MEMBER", true), ("COLLABORATOR", true), ("CONTRIBUTOR", false), ("NONE", false)]
+    {
+        let world = ready();
+        world.github.comment(7, Some("octocat"), "<!-- preview-agent -->\nold");
+        world.github.lock().comments[0].1["author_association"] = association.into();
+        world.run(&["up", "7"]).ended(0);
+        assert_eq!(ours(&world).len(), if is_ours { 1 } else { 2 }, "{association}");
+    }
 }

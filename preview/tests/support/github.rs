@@ -226,8 +226,9 @@ fn done(inner: &mut Inner, parts: &Parts, body: &Value) -> Response {
             inner.next += 1;
             let login = inner.login.clone().unwrap_or_else(|| BOT.to_owned());
             let kind = if login.ends_with("[bot]") { "Bot" } else { "User" };
-            let comment =
-                json!({ "id": inner.next, "body": body["body"], "user": { "login": login, "type": kind } });
+            let association = if kind == "Bot" { "NONE" } else { "COLLABORATOR" };
+            let user = json!({ "login": login, "type": kind });
+            let comment = json!({ "id": inner.next, "body": body["body"], "user": user, "author_association": association });
             inner.comments.push((number.parse().unwrap(), comment.clone()));
             (StatusCode::CREATED, axum::Json(comment)).into_response()
         }
