@@ -16,6 +16,7 @@ mod plan;
 mod publish;
 mod reach;
 mod room;
+mod secrets;
 mod sweep;
 mod up;
 mod user_data;

@@ -43,9 +43,9 @@ impl Job {
     ) -> Result<Plan, Vec<Failure>> {
         let instance = &settings.instance;
         let mut faults = Vec::new();
-        self.secrets_are_there(settings, &mut faults);
         let fill = Fill { preview, sha, secrets: &settings.secrets };
         let agent = keep(&mut faults, AgentConfig::new(settings, &fill).map_err(Failure::from));
+        faults.extend(self.secret_faults(settings, preview, agent.as_ref().map(|agent| &agent.config)));
         let kind = keep(&mut faults, self.aws.instance_type(&instance.kind).await.map_err(Failure::from));
         let image = match &kind {
             Some(kind) => keep(&mut faults, self.image(instance.ami.as_ref(), &kind.architecture).await),
@@ -100,30 +100,6 @@ impl Job {
         match self.aws.rehearse(&launch).await {
             Ok(()) => Ok(Plan { launch, agent }),
             Err(error) => Err(vec![explained(error)]),
-        }
-    }
-
-    /// Checks that every secret has a value that Parameter Store takes.
-    fn secrets_are_there(&self, settings: &Settings, faults: &mut Vec<Failure>) {
-        for secret in &settings.secrets {
-            let variable = &secret.variable;
-            let wrong = match self.variables.get(variable) {
-                None if secret.optional => continue,
-                None => {
-                    format!("{variable} is empty or not set, and the secret {} comes from it", secret.name)
-                }
-                // Larger values cost money; `{{` would name another parameter.
-                Some(value) if value.len() > 4096 => {
-                    format!("{variable} is longer than 4096 bytes, which Parameter Store does not take")
-                }
-                Some(value) if value.contains("{{") => {
-                    format!("{variable} holds `{{{{`, which Parameter Store does not take")
-                }
-                Some(_) => continue,
-            };
-            faults.push(Failure::settings(wrong).hint(
-                "Add it to the repository's secrets and pass it to the workflow; runs of forks and of Dependabot get none.",
-            ));
         }
     }
 
