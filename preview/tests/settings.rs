@@ -342,3 +342,24 @@ fn odd_settings_of_aws_end_in_no_panic() {
     world.set("AWS_ENDPOINT_URL", "");
     world.run(&["check", "7"]).ended(1).says("AWS_ENDPOINT_URL is set and empty");
 }
+
+#[test]
+fn an_unknown_placeholder_is_refused_with_all_that_are_known_there() {
+    let text = |image: &str| format!("agent:\n  image: \"{image}\"\n  database: off\n");
+    for known in [
+        "${sha}",
+        "${pr.number}",
+        "${secret.NAME}",
+        "${instance.id}",
+        "${instance.region}",
+        "${instance.tag.NAME}",
+    ] {
+        refused(&text("a/b:${shaa}"), known);
+    }
+    refused(&text("a/b:${shaa}"), "preview.yaml:2:10: agent.image");
+    refused(&text("a/b:${pr.title}"), "${sha}");
+    // What the agent does not read is not for it to refuse.
+    let settings =
+        parsed(&format!("{}  migrate: {{ command: [sh, -c, \"echo ${{HOME}} ${{sha}}\"] }}\n", text("a/b")));
+    assert_eq!(agent(&settings, HEAD)["migrate"]["command"][2], format!("echo ${{HOME}} {HEAD}"));
+}

@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 use preview_agent::config::yaml::{Content, Entry, Kind, Node, Position};
-use preview_agent::config::{self, Config, Error, Field, Findings};
+use preview_agent::config::{self, Config, Error, Field, Findings, Problem, UnknownPlaceholder};
 
-use super::fill::Fill;
+use super::fill::{Fill, PLACEHOLDERS};
 use super::model::Settings;
 use crate::names::deployment;
 
@@ -28,12 +28,23 @@ impl AgentConfig {
         let findings = Findings::default();
         let nowhere = node(Content::Null);
         let made = checked(&Field::root(&nowhere, &findings), &settings.agent, fill);
-        let problems = findings.into_problems();
+        let problems = problems(findings);
         match made {
             Some(made) if problems.is_empty() => Ok(made),
             _ => Err(Error::Invalid { file: settings.file.clone(), problems }),
         }
     }
+}
+
+/// The findings. Of an unknown placeholder the agent's own message names only those of the instance.
+pub(super) fn problems(findings: Findings) -> Vec<Problem> {
+    let agents = UnknownPlaceholder.to_string();
+    let mut problems = findings.into_problems();
+    for problem in problems.iter_mut().filter(|problem| problem.message == agents) {
+        problem.message =
+            format!("a `${{` that begins none of {PLACEHOLDERS}; write a literal one as `$${{`");
+    }
+    problems
 }
 
 /// The configuration; `None` if it has mistakes, which are among the field's findings then.

@@ -6,6 +6,10 @@ use preview_agent::config::yaml::{Content, Kind, Node, Position};
 use super::model::Secret;
 use crate::names::Preview;
 
+/// All placeholders below `agent`: those filled in here, and those that the agent fills in on the instance.
+pub(super) const PLACEHOLDERS: &str =
+    "${sha}, ${pr.number}, ${secret.NAME}, ${instance.id}, ${instance.region} and ${instance.tag.NAME}";
+
 /// The facts.
 #[derive(Debug, Clone, Copy)]
 pub struct Fill<'a> {
@@ -70,7 +74,7 @@ impl Fill<'_> {
                 }
                 Some(_) => return Err("a `${secret.…}` that `secrets` does not list".to_owned()),
                 None if name.starts_with("pr.") => {
-                    return Err("of a pull request only ${pr.number} and ${sha} are known".to_owned());
+                    return Err(format!("a `${{pr.…}}` that is none of {PLACEHOLDERS}"));
                 }
                 None => return Ok(None),
             },

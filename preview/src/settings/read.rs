@@ -3,6 +3,7 @@
 use preview_agent::config::yaml::{self, Content, Node};
 use preview_agent::config::{Error, Field, Findings, Problem};
 
+use super::agent::problems;
 use super::model::Settings;
 use super::schema;
 use super::variables::Variables;
@@ -29,7 +30,7 @@ pub fn read(
             None
         }
     };
-    let mut problems = findings.into_problems();
+    let mut problems = problems(findings);
     problems.sort_by_key(|problem| (problem.line, problem.column));
     match settings {
         Some(settings) if problems.is_empty() => Ok(settings),
