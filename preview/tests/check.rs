@@ -5,6 +5,7 @@
 mod support;
 
 use support::github::{BASE, HEAD};
+use support::status::{document, says};
 use support::world::{SETTINGS, World, act_as_preview};
 
 #[test]
@@ -62,4 +63,19 @@ fn other_secrets_may_look_like_anything() {
     let mut world = with(&SETTINGS.replace("STG_DATABASE_URL", "STG_DATABASE_URL, key: MY_KEY"));
     world.set("MY_KEY", "postgresq://canary@@");
     world.run(&["check", "7"]).ended(0);
+}
+
+#[test]
+fn viewers_of_a_port_on_the_loopback_address_are_said_to_be_shut_out() {
+    for ip in ["127.0.0.1", "[::1]"] {
+        let world = with(
+            &SETTINGS.replace("  database", &format!("  app: {{ publish: \"{ip}:8000\" }}\n  database")),
+        );
+        world.account.on_launch(|id, inner| says(inner, 7, &document(id, 7, "ready")));
+        world.run(&["check", "7"]).ended(0).says("nobody outside the instance");
+        world.run(&["up", "7"]).ended(0);
+        let [comment] = world.github.comments(7).try_into().unwrap();
+        assert!(!comment.contains("203.0.113.0/24") && comment.contains("app.publish"), "{comment}");
+    }
+    World::new().run(&["check", "7"]).ended(0).says_not("nobody outside the instance");
 }

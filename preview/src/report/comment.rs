@@ -82,6 +82,9 @@ fn address(report: &Report) -> Option<String> {
     let serves = matches!(report.stage, Stage::Going | Stage::Ready | Stage::Cancelled);
     let url = report.url.as_ref().filter(|_| serves)?;
     let who = match report.viewers.as_slice() {
+        _ if report.is_local => {
+            "Nobody outside the instance can open it: `app.publish` names a loopback address.".to_owned()
+        }
         [] => "Only the instance itself may open it. Name others as `viewers` in `preview.yaml`.".to_owned(),
         viewers if viewers.iter().any(|net| net.prefix_len() == 0) => "Everybody may open it.".to_owned(),
         viewers => {

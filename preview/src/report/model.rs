@@ -48,6 +48,8 @@ pub struct Report {
     pub instance: Option<String>,
     /// Who may open the address.
     pub viewers: Vec<IpNet>,
+    /// Whether the port is published on a loopback address, which nobody else can reach.
+    pub is_local: bool,
     /// The agent's last status.
     pub document: Option<Document>,
     /// What this command adds, where the agent's status does not say it all.
@@ -72,6 +74,7 @@ impl Report {
             url: None,
             instance: None,
             viewers: Vec::new(),
+            is_local: false,
             document: None,
             reason: None,
             evidence: Vec::new(),

@@ -42,6 +42,14 @@ pub async fn check(
                 let launch = &plan.launch;
                 job.output
                     .say(&format!("would launch {} from {} in {}", launch.kind, launch.ami, launch.subnet));
+                let publish = plan.agent.config.app.publish;
+                if publish.ip.is_loopback() {
+                    job.output.say(&format!(
+                        "note: nobody outside the instance can open the URL, whoever `viewers` names: `app.publish` is on \
+                         {}; write the port alone",
+                        publish.ip
+                    ));
+                }
             }
             Err(found) => faults.extend(found),
         }

@@ -28,7 +28,9 @@ pub(super) async fn finish(
     let (outcome, code) = match end {
         End::Ready => {
             report.stage = Stage::Ready;
-            report.notes.extend(job.reach(settings, watch.preview, address, port).await);
+            if !report.is_local {
+                report.notes.extend(job.reach(settings, watch.preview, address, port).await);
+            }
             ("ready", exit::OK)
         }
         End::Going => {

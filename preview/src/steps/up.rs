@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use preview_agent::cli::exit;
+use preview_agent::config::Publish;
 
 use super::failure::Failure;
 use super::finish::{self, stop_signal};
@@ -135,10 +136,10 @@ pub async fn wait(job: &Job, number: u64, limit: Duration) -> Result<Ended, Fail
     let instance = find(job, number).await?;
     let sha = instance.commit().unwrap_or_default().to_owned();
     let address = job.address(&instance.id).await?;
-    let port = port(&loaded.settings, &preview, &sha)?;
+    let Publish { port, ip } = publish(&loaded.settings, &preview, &sha)?;
     let mut report = Report::starting(&sha, job.run_url.clone());
     (report.instance, report.viewers) = (Some(instance.id.clone()), loaded.settings.viewers.clone());
-    report.url = Some(url(address, port));
+    (report.url, report.is_local) = (Some(url(address, port)), ip.is_loopback());
     let watch = Watch { preview: &preview, instance: &instance.id, sha: &sha, limit };
     let mut progress = Progress { report, deployment: None, address: Some(address) };
     let end = tokio::select! {
@@ -192,7 +193,8 @@ async fn bring_up(
     report.instance = Some(id.clone());
     job.output.say(&format!("launched {id}"));
     let address = job.address(&id).await?;
-    let port = plan.agent.config.app.publish.port;
+    let Publish { port, ip } = plan.agent.config.app.publish;
+    report.is_local = ip.is_loopback();
     (report.url, progress.address) = (Some(url(address, port)), Some(address));
     room::settle(job, &settings, &preview, &id).await?;
     job.open(&settings, &preview, port, address).await?;
@@ -210,9 +212,10 @@ pub(super) async fn find(job: &Job, number: u64) -> Result<Instance, Failure> {
     })
 }
 
-fn port(settings: &Settings, preview: &Preview, sha: &str) -> Result<u16, Failure> {
+/// Where the instance publishes the application.
+fn publish(settings: &Settings, preview: &Preview, sha: &str) -> Result<Publish, Failure> {
     let fill = crate::settings::Fill { preview, sha, secrets: &settings.secrets };
-    Ok(crate::settings::AgentConfig::new(settings, &fill)?.config.app.publish.port)
+    Ok(crate::settings::AgentConfig::new(settings, &fill)?.config.app.publish)
 }
 
 fn url(address: IpAddr, port: u16) -> String {
