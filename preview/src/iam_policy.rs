@@ -18,13 +18,15 @@ pub struct Place<'a> {
     pub profile: &'a str,
     /// ARNs of the groups whose rules may change.
     pub groups: &'a [String],
+    /// The parameter of the repository's own machine image, as in `/my/image`.
+    pub image_parameter: Option<&'a str>,
 }
 
 /// The policy as IAM takes it. A placeholder in capitals matches nothing: with a wildcard in its place, everybody
 /// who can edit the workflow could use any role or group.
 #[must_use]
 pub fn policy(place: &Place<'_>) -> String {
-    let Place { repository, path, role, profile, groups } = *place;
+    let Place { repository, path, role, profile, groups, image_parameter } = *place;
     let tags = |of: &str| {
         json!({ "StringEquals": {
             format!("aws:{of}/{PURPOSE}"): Scope::PURPOSES, format!("aws:{of}/{REPOSITORY}"): repository } })
@@ -39,7 +41,7 @@ pub fn policy(place: &Place<'_>) -> String {
     let taggable = ["instance", "network-interface", "security-group-rule", "volume"].map(ec2);
     let parameters = |rest: &str| format!("arn:aws:ssm:*:*:parameter{path}{rest}");
     let none = Value::Null;
-    let statements = [
+    let mut statements = vec![
         allow("LaunchInstance", &["ec2:RunInstances"], &[ec2("instance")], launched),
         allow("LaunchTagged", &["ec2:RunInstances"], &made, tags("RequestTag")),
         allow(
@@ -109,6 +111,10 @@ pub fn policy(place: &Place<'_>) -> String {
         ),
         allow("CommandInstances", &["ssm:SendCommand"], &[ec2("instance")], tags("ResourceTag")),
     ];
+    if let Some(name) = image_parameter {
+        let arn = format!("arn:aws:ssm:*:*:parameter{name}");
+        statements.push(allow("ReadOwnImageName", &["ssm:GetParameter"], &[arn], Value::Null));
+    }
     let policy = json!({ "Version": "2012-10-17", "Statement": statements });
     serde_json::to_string_pretty(&policy).unwrap_or_default()
 }

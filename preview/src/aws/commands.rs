@@ -4,7 +4,7 @@ use preview_agent::aws::AwsError;
 use tokio::time::{Instant, sleep};
 
 use super::client::Aws;
-use super::error::{failed, is};
+use super::error::{failed, is, permitted};
 
 /// The output of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,16 @@ impl Aws {
             }
             sleep(self.pace.pause).await;
         }
+    }
+
+    /// Whether the caller may read the output of commands: asks for one that does not exist.
+    ///
+    /// # Errors
+    /// It may not, or AWS did not answer.
+    pub async fn may_read_commands(&self) -> Result<(), AwsError> {
+        let request = self.ssm()?.get_command_invocation().command_id("00000000-0000-0000-0000-000000000000");
+        let answer = request.instance_id("i-00000000000000000").send().await;
+        answer.map(drop).or_else(|e| permitted(failed("ssm:GetCommandInvocation", &self.region, "*", &e)))
     }
 
     async fn send_command(

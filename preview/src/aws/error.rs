@@ -32,6 +32,15 @@ where
     Call { operation, endpoint: &format!("{service} in {region}"), resource }.failed(error)
 }
 
+/// Whether the caller is allowed to do what a dry run asked for. AWS checks permissions first, so any refusal but a
+/// denial means that they suffice.
+pub(super) fn permitted(error: AwsError) -> Result<(), AwsError> {
+    match error {
+        AwsError::Rejected { .. } => Ok(()),
+        error => Err(error),
+    }
+}
+
 /// Whether AWS refused the request with this code.
 #[must_use]
 pub fn is(error: &AwsError, code: &str) -> bool {

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use preview_agent::aws::AwsError;
 
 use super::client::Aws;
-use super::error::{failed, not_there};
+use super::error::{failed, not_there, permitted};
 use crate::names::{COMMIT, PULL_REQUEST, PURPOSE, REPOSITORY, Repository, Scope, number};
 
 /// One instance.
@@ -170,6 +170,15 @@ impl Aws {
                 error => Err(error),
             },
         }
+    }
+
+    /// Asks EC2 whether it would allow to terminate an instance; terminates none.
+    ///
+    /// # Errors
+    /// It would not, or did not answer.
+    pub async fn may_terminate(&self, id: &str) -> Result<(), AwsError> {
+        let answer = self.ec2()?.terminate_instances().instance_ids(id).dry_run(true).send().await;
+        answer.map(drop).or_else(|e| permitted(failed("ec2:TerminateInstances", &self.region, id, &e)))
     }
 
     /// The last lines of the instance's console; empty if AWS has none yet.

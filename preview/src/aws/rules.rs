@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ec2::operation::authorize_security_group_ingress::builders::AuthorizeSecurityGroupIngressFluentBuilder;
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule};
 use ipnet::IpNet;
 use preview_agent::aws::AwsError;
 
 use super::client::Aws;
-use super::error::{failed, is, not_there};
+use super::error::{failed, is, not_there, permitted};
 use super::launch::tagged;
 
 /// An existing rule.
@@ -81,29 +82,41 @@ impl Aws {
     /// # Errors
     /// No answer, or AWS refused it.
     pub async fn open(&self, opening: &Opening) -> Result<Option<Rule>, AwsError> {
-        let Opening { group, port, from, description, tags } = opening;
-        let permission =
-            IpPermission::builder().ip_protocol("tcp").from_port((*port).into()).to_port((*port).into());
-        let permission = match from {
-            IpNet::V4(net) => permission
-                .ip_ranges(IpRange::builder().cidr_ip(net.to_string()).description(description).build()),
-            IpNet::V6(net) => permission.ipv6_ranges(
-                Ipv6Range::builder().cidr_ipv6(net.to_string()).description(description).build(),
-            ),
-        };
-        let request = self
-            .ec2()?
-            .authorize_security_group_ingress()
-            .group_id(group)
-            .ip_permissions(permission.build())
-            .tag_specifications(tagged(ResourceType::SecurityGroupRule, tags));
-        match request.send().await {
+        let group = &opening.group;
+        match self.opening(opening)?.send().await {
             Ok(answer) => Ok(answer.security_group_rules().iter().find_map(read)),
             Err(error) => match failed("ec2:AuthorizeSecurityGroupIngress", &self.region, group, &error) {
                 error if is(&error, "InvalidPermission.Duplicate") => Ok(None),
                 error => Err(error),
             },
         }
+    }
+
+    fn opening(&self, opening: &Opening) -> Result<AuthorizeSecurityGroupIngressFluentBuilder, AwsError> {
+        let request = self.ec2()?.authorize_security_group_ingress().group_id(&opening.group);
+        let tags = tagged(ResourceType::SecurityGroupRule, &opening.tags);
+        Ok(request.ip_permissions(permission(opening)).tag_specifications(tags))
+    }
+
+    /// Asks EC2 whether it would allow to make this rule; makes none.
+    ///
+    /// # Errors
+    /// It would not, or did not answer.
+    pub async fn may_open(&self, opening: &Opening) -> Result<(), AwsError> {
+        let answer = self.opening(opening)?.dry_run(true).send().await;
+        let operation = "ec2:AuthorizeSecurityGroupIngress";
+        answer.map(drop).or_else(|e| permitted(failed(operation, &self.region, &opening.group, &e)))
+    }
+
+    /// Asks EC2 whether it would allow to remove this rule, which need not exist; removes none.
+    ///
+    /// # Errors
+    /// It would not, or did not answer.
+    pub async fn may_close(&self, opening: &Opening) -> Result<(), AwsError> {
+        let request = self.ec2()?.revoke_security_group_ingress().group_id(&opening.group);
+        let answer = request.ip_permissions(permission(opening)).dry_run(true).send().await;
+        let operation = "ec2:RevokeSecurityGroupIngress";
+        answer.map(drop).or_else(|e| permitted(failed(operation, &self.region, &opening.group, &e)))
     }
 
     /// Removes a rule; that it is gone already is no error.
@@ -120,6 +133,20 @@ impl Aws {
             },
         }
     }
+}
+
+fn permission(opening: &Opening) -> IpPermission {
+    let Opening { port, from, description, .. } = opening;
+    let permission =
+        IpPermission::builder().ip_protocol("tcp").from_port((*port).into()).to_port((*port).into());
+    let permission = match from {
+        IpNet::V4(net) => {
+            permission.ip_ranges(IpRange::builder().cidr_ip(net.to_string()).description(description).build())
+        }
+        IpNet::V6(net) => permission
+            .ipv6_ranges(Ipv6Range::builder().cidr_ipv6(net.to_string()).description(description).build()),
+    };
+    permission.build()
 }
 
 fn read(rule: &SecurityGroupRule) -> Option<Rule> {

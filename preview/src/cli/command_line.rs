@@ -111,6 +111,9 @@ pub struct Policy {
         default_value = "arn:aws:ec2:REGION:ACCOUNT:security-group/GROUP"
     )]
     pub(super) groups: Vec<String>,
+    /// Parameter of your own machine image, where `instance.ami` has resolve:ssm:
+    #[arg(long, value_name = "NAME", value_parser = folder)]
+    pub(super) image_parameter: Option<String>,
 }
 
 /// Options of a launch.

@@ -12,7 +12,7 @@ use crate::names::{PULL_REQUEST, PURPOSE, Preview, REPOSITORY, Scope, VIEWERS_DE
 use crate::settings::Settings;
 
 /// PostgreSQL's port.
-const DATABASE: u16 = 5432;
+pub(super) const DATABASE: u16 = 5432;
 
 impl Job {
     /// Opens the preview's port to the instance itself and to the viewers, and the database to the instance.
@@ -157,7 +157,7 @@ impl Job {
 }
 
 /// The groups in which previews have rules.
-fn groups(settings: &Settings) -> impl Iterator<Item = &str> {
+pub(super) fn groups(settings: &Settings) -> impl Iterator<Item = &str> {
     let instance = &settings.instance;
     let database = instance.db_security_group.as_deref();
     let database = database.filter(|group| *group != instance.security_group);

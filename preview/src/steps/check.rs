@@ -53,15 +53,22 @@ pub async fn check(
             }
             Err(found) => faults.extend(found),
         }
+        let permissions = job.permissions(settings, &preview).await;
+        faults.extend(permissions.faults.into_iter().map(Failure::from));
+        job.output.say(&format!(
+            "AWS has no dry run of {}: `preview iam-policy` prints all permissions",
+            permissions.unknown.join(", ")
+        ));
     }
     if settings.viewers.is_empty() {
         job.output.say("note: only the instance itself may open its URL; name others as `viewers`");
     }
-    job.output.say(
-        "beyond the handbook's list the role needs ssm:PutParameter, ssm:GetParameter and more: `preview iam-policy`",
-    );
-    for fault in &faults {
-        job.output.complain(&fault.text());
+    let mut said = Vec::new();
+    for line in faults.iter().map(Failure::text) {
+        if !said.contains(&line) {
+            job.output.complain(&line);
+            said.push(line);
+        }
     }
     match faults.first() {
         None => {

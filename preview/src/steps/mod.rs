@@ -12,6 +12,7 @@ mod launching;
 mod list;
 mod load;
 mod look;
+mod permissions;
 mod plan;
 mod publish;
 mod reach;

@@ -1,5 +1,7 @@
 //! Checks that everything a launch names exists and fits together, and reports all faults at once.
 
+use preview_agent::cli::exit;
+
 use super::failure::Failure;
 use super::job::Job;
 use super::user_data::{Release, ReleaseError};
@@ -76,7 +78,9 @@ impl Job {
             let made = made.and_then(|release| release.user_data(&agent.text, &preview.status()));
             keep(&mut faults, made.map_err(|error| Failure::settings(error.to_string())))
         });
-        let (Some(agent), Some(image), Some(user_data), true) = (agent, image, user_data, faults.is_empty())
+        // Where permissions are all that lacks, the dry run says whether there are more.
+        let is_denied_only = faults.iter().all(|fault| fault.code == exit::NO_PERMISSION);
+        let (Some(agent), Some(image), Some(user_data), true) = (agent, image, user_data, is_denied_only)
         else {
             return Err(faults);
         };
@@ -97,10 +101,8 @@ impl Job {
             tags,
             token: token(),
         };
-        match self.aws.rehearse(&launch).await {
-            Ok(()) => Ok(Plan { launch, agent }),
-            Err(error) => Err(vec![explained(error)]),
-        }
+        keep(&mut faults, self.aws.rehearse(&launch).await.map_err(explained));
+        if faults.is_empty() { Ok(Plan { launch, agent }) } else { Err(faults) }
     }
 
     async fn image(&self, ami: Option<&Ami>, architecture: &str) -> Result<Image, Failure> {
@@ -108,7 +110,7 @@ impl Job {
         let id = match ami.unwrap_or(&newest) {
             Ami::Id(id) => id.clone(),
             Ami::Parameter(name) => {
-                let id = self.aws.parameter(name).await?;
+                let id = self.aws.parameter(name).await.map_err(|error| own_parameter(name, error))?;
                 id.filter(|id| id.starts_with("ami-")).ok_or_else(|| {
                     Failure::settings(format!("the parameter {name} does not hold the id of a machine image"))
                         .hint("Correct `instance.ami`, or leave it out for Amazon Linux 2023.")
@@ -153,6 +155,19 @@ impl Job {
                 );
             }
         }
+    }
+}
+
+/// A denial of an image parameter: the policy has AWS's own, and others by their name.
+fn own_parameter(name: &str, error: AwsError) -> Failure {
+    let is_denied = matches!(error, AwsError::Denied { .. }) && !name.starts_with("/aws/service/");
+    let failure = Failure::from(error);
+    match is_denied {
+        true => failure.hint(format!(
+            "Allow it: with ImageParameter={name} for packaging/cloudformation/github-role.yaml, or with `preview \
+             iam-policy --image-parameter {name}`."
+        )),
+        false => failure,
     }
 }
 
