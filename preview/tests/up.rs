@@ -553,3 +553,26 @@ fn a_folder_in_which_another_repository_is_launching_is_not_taken() {
     world.run(&["up", "7"]).ended(78).says("/pr-preview/7/status exists and is not");
     assert_eq!(world.account.lock().parameters["/pr-preview/7/status"].tags["Repository"], "acme/web");
 }
+
+#[test]
+fn a_second_application_of_the_repository_is_refused_before_it_ends_the_first_ones_preview() {
+    let mut world = World::new();
+    agents_say(&world, "ready");
+    world.set("INSTANCE_NAME", "web");
+    world.run(&["up", "7"]).ended(0);
+    let before = world.account.lock().parameters["/pr-preview/7/status"].value.clone();
+    world.set("INSTANCE_NAME", "api");
+    world.set("STG_DATABASE_URL", "postgresql://app:another-canary@db/app");
+    for command in ["check", "up"] {
+        world.run(&[command, "7"]).ended(78).says("`web`").says("one application");
+    }
+    let [instance] = world.account.alive().try_into().unwrap();
+    assert_eq!(instance.tags["Name"], "web");
+    let inner = world.account.lock();
+    assert_eq!(inner.parameters["/pr-preview/7/status"].value, before);
+    assert!(!inner.parameters["/pr-preview/7/database-url"].value.contains("another"));
+    drop(inner);
+    // An instance whose name somebody has taken off stands in nobody's way.
+    world.account.lock().instances[0].tags.remove("Name");
+    world.run(&["up", "7"]).ended(0);
+}

@@ -4,6 +4,7 @@ use preview_agent::cli::exit;
 
 use super::failure::Failure;
 use super::job::Job;
+use super::room;
 use super::user_data::{Release, ReleaseError};
 use crate::aws::{AwsError, Image, Launch};
 use crate::names::{COMMIT, PULL_REQUEST, PURPOSE, Preview, REPOSITORY};
@@ -73,6 +74,7 @@ impl Job {
             faults.push(Failure::settings(message).hint("Make it larger, or leave it out."));
         }
         self.network_fits(settings, &mut faults).await;
+        keep(&mut faults, room::has_one_application(self, settings, preview).await);
         let user_data = agent.as_ref().and_then(|agent| {
             let made = release.as_ref().map_err(Clone::clone);
             let made = made.and_then(|release| release.user_data(&agent.text, &preview.status()));

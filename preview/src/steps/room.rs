@@ -94,6 +94,30 @@ pub(super) async fn make(
     Ok(ending)
 }
 
+/// Checks that the preview to be replaced is one of the same application. Another name says that another workflow or
+/// another file of settings launched it: each would go on to terminate the other's.
+pub(super) async fn has_one_application(
+    job: &Job,
+    settings: &Settings,
+    preview: &Preview,
+) -> Result<(), Failure> {
+    let name = &settings.instance.name;
+    for old in in_the_way(job, settings, preview).await? {
+        let other = old.tags.get("Name").filter(|other| *other != name && !other.is_empty());
+        if let (Some(other), Some(owner)) = (other, old.number()) {
+            let message = format!(
+                "{} of #{owner} has the name `{other}`, and this preview would have `{name}`: a repository has previews of \
+                 one application",
+                old.id
+            );
+            return Err(Failure::settings(message).hint(format!(
+                "If `instance.name` (INSTANCE_NAME) has changed, remove the old one: `preview down {owner} --force`."
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Another run may have launched at the same time: terminates all but the newest.
 pub(super) async fn settle(
     job: &Job,
