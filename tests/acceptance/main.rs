@@ -9,6 +9,8 @@
 
 mod actions;
 mod commands;
+#[path = "../../preview/tests/support/cut.rs"]
+mod cut;
 mod front;
 #[allow(dead_code)]
 #[path = "../../preview/tests/support/github.rs"]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::calls::{Fields, Seen, Trouble, Troubles};
+use super::cut::cut;
 use super::ec2::{self, Instance, Rule};
 use super::server::Server;
 use super::ssm::{self, Parameter};
@@ -177,12 +178,6 @@ fn of_json(body: &[u8]) -> Fields {
     let body: Value = serde_json::from_slice(body).unwrap();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     body.as_object().unwrap().iter().map(|(key, value)| (key.clone(), text(value))).collect()
-}
-
-/// A body that breaks off.
-pub(super) fn cut() -> Response {
-    let body = Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
-    Response::builder().header("content-length", "1000").body(body).unwrap()
 }
 
 fn error(json: bool, status: u16, code: &str, message: &str) -> Response {

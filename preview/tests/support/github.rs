@@ -11,7 +11,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::account::cut;
+use super::cut::cut;
 use super::server::Server;
 
 /// Who writes with a workflow's own token.

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod act;
 pub mod calls;
+pub mod cut;
 pub mod ec2;
 pub mod github;
 #[path = "../../../tests/support/server.rs"]
