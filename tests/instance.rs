@@ -11,7 +11,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::Value;
-use support::machine::{Cloud, Machine, REPORT};
+use support::cloud::{Cloud, REPORT};
+use support::machine::Machine;
 use support::releases::static_agent;
 
 const SCRIPT: &str = include_str!("../packaging/user-data.sh");

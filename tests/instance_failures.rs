@@ -4,7 +4,8 @@
 
 mod support;
 
-use support::machine::{Cloud, Machine, REPORT};
+use support::cloud::{Cloud, REPORT};
+use support::machine::Machine;
 
 const SCRIPT: &str = include_str!("../packaging/user-data.sh");
 

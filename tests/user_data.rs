@@ -20,8 +20,9 @@ use flate2::write::GzEncoder;
 use preview_agent::status::Code;
 use serde::Deserialize;
 use serde_json::Value;
+use support::aws_client::{AwsClient, aws_client};
 use support::documents::schema_errors;
-use support::machine::{AwsClient, aws_client, image};
+use support::machine::image;
 use support::ssm::FakeSsm;
 
 const SCRIPT: &str = include_str!("../packaging/user-data.sh");
@@ -124,7 +125,7 @@ impl Ended {
 impl Bench {
     fn new() -> Self {
         let ssm = FakeSsm::start();
-        let aws = aws_client(&ssm);
+        let aws = aws_client(&ssm.endpoint());
         let bench = Self { folder: tempfile::tempdir().unwrap(), ssm, aws };
         fs::set_permissions(bench.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(bench.path("calls"), "").unwrap();

@@ -1,31 +1,32 @@
-//! What the role that calls has to be allowed, beyond the handbook's list. The conditions on tags are what holds
-//! against a pull request that edits its workflow; packaging/cloudformation/github-role.yaml has the same, with
-//! the account's own ids.
+//! The permissions of the caller's role. A pull request can edit its workflow, so the conditions on tags are what
+//! limits it; packaging/cloudformation/github-role.yaml has the same policy with the account's own ids.
 
 use serde_json::{Value, json};
 
 use crate::names::{PURPOSE, REPOSITORY, Scope};
 
-/// What the policy is made for.
+/// What the policy names.
 #[derive(Debug, Clone)]
 pub struct Place<'a> {
-    /// Whose previews.
+    /// The repository of the previews.
     pub repository: &'a str,
     /// The folder of all parameters.
     pub path: &'a str,
-    /// ARN of the instance's role, the only one that may be handed over.
+    /// ARN of the instance's role, the only one that may be passed to EC2.
     pub role: &'a str,
-    /// ARN of its instance profile, the only one that may be launched with.
+    /// ARN of its instance profile, the only one an instance may be launched with.
     pub profile: &'a str,
     /// ARNs of the groups whose rules may change.
     pub groups: &'a [String],
+    /// The parameter of the repository's own machine image, as in `/my/image`.
+    pub image_parameter: Option<&'a str>,
 }
 
-/// The policy as IAM takes it. What is left in capitals matches nothing: a role or a group that is left open
-/// would be anybody's who may edit the workflow.
+/// The policy as IAM takes it. A placeholder in capitals matches nothing: with a wildcard in its place, everybody
+/// who can edit the workflow could use any role or group.
 #[must_use]
 pub fn policy(place: &Place<'_>) -> String {
-    let Place { repository, path, role, profile, groups } = *place;
+    let Place { repository, path, role, profile, groups, image_parameter } = *place;
     let tags = |of: &str| {
         json!({ "StringEquals": {
             format!("aws:{of}/{PURPOSE}"): Scope::PURPOSES, format!("aws:{of}/{REPOSITORY}"): repository } })
@@ -40,7 +41,7 @@ pub fn policy(place: &Place<'_>) -> String {
     let taggable = ["instance", "network-interface", "security-group-rule", "volume"].map(ec2);
     let parameters = |rest: &str| format!("arn:aws:ssm:*:*:parameter{path}{rest}");
     let none = Value::Null;
-    let statements = [
+    let mut statements = vec![
         allow("LaunchInstance", &["ec2:RunInstances"], &[ec2("instance")], launched),
         allow("LaunchTagged", &["ec2:RunInstances"], &made, tags("RequestTag")),
         allow(
@@ -110,6 +111,10 @@ pub fn policy(place: &Place<'_>) -> String {
         ),
         allow("CommandInstances", &["ssm:SendCommand"], &[ec2("instance")], tags("ResourceTag")),
     ];
+    if let Some(name) = image_parameter {
+        let arn = format!("arn:aws:ssm:*:*:parameter{name}");
+        statements.push(allow("ReadOwnImageName", &["ssm:GetParameter"], &[arn], Value::Null));
+    }
     let policy = json!({ "Version": "2012-10-17", "Statement": statements });
     serde_json::to_string_pretty(&policy).unwrap_or_default()
 }

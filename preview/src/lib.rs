@@ -1,5 +1,5 @@
-//! The pull request's side of preview-agent: launches a preview on EC2, watches what the agent on it reports,
-//! tells the pull request, and takes everything down again.
+//! The pull request's side of preview-agent: launches a preview on EC2, watches the agent's status, reports to the
+//! pull request, and removes everything again.
 
 pub mod aws;
 pub mod changes;

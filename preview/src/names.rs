@@ -1,16 +1,16 @@
-//! What everything that belongs to a preview is called: tags, parameters, rules. What is found again is
-//! found by these, never by a remembered id.
+//! The names of everything that belongs to a preview: tags, parameters, rules. `preview` finds things again by
+//! these names and never stores an id.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The tag that says what an instance is for; its value is [`Scope::purpose`].
+/// The tag for the purpose of a resource; its value is [`Scope::purpose`].
 pub const PURPOSE: &str = "Purpose";
-/// The tag with the repository: two repositories in one account have pull requests of one number.
+/// The tag with the repository: two repositories in one account can each have a pull request 7.
 pub const REPOSITORY: &str = "Repository";
 /// The tag with the pull request's number.
 pub const PULL_REQUEST: &str = "PullRequest";
-/// The tag with the commit that was launched.
+/// The tag with the launched commit.
 pub const COMMIT: &str = "Commit";
 
 /// A repository: owner and name, compared without case as GitHub does.
@@ -20,7 +20,7 @@ pub struct Repository {
     name: String,
 }
 
-/// Text that names no repository.
+/// The text is not a repository's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a repository as in owner/name")]
 pub struct NoRepository;
@@ -58,7 +58,7 @@ impl PartialEq for Repository {
 /// How many instances a repository has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scope {
-    /// One for all its pull requests: the newest push wins.
+    /// One for all pull requests: the newest push wins.
     #[default]
     Repository,
     /// One for each pull request.
@@ -82,7 +82,7 @@ impl Scope {
 /// One pull request's preview.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
-    /// Whose pull request it is.
+    /// The pull request's repository.
     pub repository: Repository,
     /// The pull request's number.
     pub number: u64,
@@ -97,39 +97,38 @@ impl Preview {
         format!("{}/{}", self.path, self.number)
     }
 
-    /// The parameter that the agent reports to.
+    /// The parameter to which the agent writes its status.
     #[must_use]
     pub fn status(&self) -> String {
         format!("{}/status", self.folder())
     }
 
-    /// The parameter that keeps this secret.
+    /// The parameter with this secret.
     #[must_use]
     pub fn secret(&self, name: &str) -> String {
         format!("{}/{name}", self.folder())
     }
 
-    /// The description of the rules for the instance's own address, word by word the handbook's.
+    /// The description of the rules for the instance's own address, exactly as the handbook has it.
     #[must_use]
     pub fn description(&self) -> String {
         format!("pr-preview PR {}", self.number)
     }
 
-    /// The description of the rule for the runner while it looks.
+    /// The description of the rule for the runner while it tests the URL.
     #[must_use]
     pub fn runner_description(&self) -> String {
         format!("pr-preview PR {} runner", self.number)
     }
-
-    /// The deployment's id in the agent's configuration.
-    #[must_use]
-    pub fn deployment(&self) -> String {
-        format!("pr-{}", self.number)
-    }
 }
 
-/// The description of the rules for those who may look: they belong to the repository, since all its previews
-/// share them.
+/// The id of a pull request's deployment in the agent's configuration.
+#[must_use]
+pub fn deployment(number: u64) -> String {
+    format!("pr-{number}")
+}
+
+/// The description of the viewers' rules: they belong to the repository, since all its previews share them.
 pub const VIEWERS_DESCRIPTION: &str = "pr-preview viewers";
 
 /// The parameter that keeps which images a stack ran.
@@ -138,7 +137,7 @@ pub fn changes_record(stack: &str) -> String {
     format!("/preview/changes/{stack}")
 }
 
-/// The number in a tag; nothing but digits is one.
+/// The pull request's number in a tag: digits only, from 1.
 #[must_use]
 pub fn number(tag: &str) -> Option<u64> {
     let digits = !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_digit()) && !tag.starts_with('0');

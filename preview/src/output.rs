@@ -1,28 +1,32 @@
-//! The way out: lines for people, values for the next step, a page for the run.
+//! All output: lines for people, values for the next step, a summary for the run's page.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
+use preview_agent::cli::exit;
 use preview_agent::redact::{Redactor, plain};
 
-/// A summary of one step is dropped whole above 1 MiB.
+/// GitHub drops a step's summary above 1 MiB.
 const SUMMARY: usize = 512 * 1024;
 
-/// Where a command speaks to.
+/// Where a command writes to.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// Progress goes to standard error, so that standard output is one JSON document.
+    /// Write progress to standard error, so that standard output is one JSON document.
     pub json: bool,
-    /// Whether a runner reads along, and obeys what begins with `::`.
+    /// Whether a runner reads the output: it obeys lines that begin with `::`.
     runner: bool,
     values: Option<PathBuf>,
     summary: Option<PathBuf>,
     redactor: Redactor,
+    /// The first failed write to standard output.
+    failed: Arc<OnceLock<io::Error>>,
 }
 
 impl Output {
-    /// As the environment says.
+    /// From the environment.
     #[must_use]
     pub fn from_env(json: bool, redactor: Redactor) -> Self {
         let path = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -32,29 +36,50 @@ impl Output {
             values: path("GITHUB_OUTPUT"),
             summary: path("GITHUB_STEP_SUMMARY"),
             redactor,
+            failed: Arc::default(),
         }
     }
 
-    /// What the runner obeys; it reads both streams.
+    /// Writes a command for the runner, which reads both streams.
     fn command(&self, command: &str) {
-        if self.json {
-            writeln!(io::stderr(), "::{command}").ok();
-        } else {
-            writeln!(io::stdout(), "::{command}").ok();
-        }
+        self.progress(&format!("::{command}"));
     }
 
-    /// One line of our own; what it quotes is made harmless.
-    pub fn say(&self, line: &str) {
-        let line = self.harmless(line);
+    /// Writes a line to standard output, or with `--json` to standard error.
+    fn progress(&self, line: &str) {
         if self.json {
             writeln!(io::stderr(), "{line}").ok();
         } else {
-            writeln!(io::stdout(), "{line}").ok();
+            self.write(line);
         }
     }
 
-    /// A warning, which a runner shows on the run's page.
+    /// Writes a line to standard output. A failure ends no command that is at work: see [`Self::end`].
+    fn write(&self, line: &str) {
+        if let Err(error) = writeln!(io::stdout(), "{line}") {
+            self.failed.set(error).ok();
+        }
+    }
+
+    /// The exit code of a command that has ended with this one. A reader that has seen enough (`| head`) is no
+    /// failure; a full disk behind `>` is.
+    #[must_use]
+    pub fn end(&self, code: u8) -> u8 {
+        match self.failed.get() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                writeln!(io::stderr(), "preview: cannot show all of it: {error}").ok();
+                if code == exit::OK { exit::FAILED } else { code }
+            }
+            _ => code,
+        }
+    }
+
+    /// Writes one line of our own; quoted text in it is made harmless.
+    pub fn say(&self, line: &str) {
+        self.progress(&self.harmless(line));
+    }
+
+    /// Writes a warning, which a runner shows on the run's page.
     pub fn warn(&self, line: &str) {
         if self.runner {
             let line = self.harmless(line).replace('%', "%25");
@@ -64,7 +89,7 @@ impl Output {
         }
     }
 
-    /// What went wrong.
+    /// Writes an error.
     pub fn complain(&self, line: &str) {
         if self.runner {
             let line = self.harmless(line).replace('%', "%25");
@@ -74,7 +99,7 @@ impl Output {
         }
     }
 
-    /// A stranger's text, line by line: a runner would obey commands in it.
+    /// Writes untrusted text line by line, and keeps the runner from obeying commands in it.
     pub fn quote(&self, text: &str) {
         let token = format!("{:032x}", fastrand::u128(..));
         if self.runner {
@@ -88,7 +113,7 @@ impl Output {
         }
     }
 
-    /// From here on the runner masks this value, too: it knows lines of secrets, and not what is in them.
+    /// Makes the runner mask each line of this value: it masks whole secrets by itself, and no parts of them.
     pub fn mask(&self, value: &str) {
         if self.runner {
             for line in value.lines().filter(|line| !line.trim().is_empty()) {
@@ -97,12 +122,12 @@ impl Output {
         }
     }
 
-    /// A document on standard output, as it is.
+    /// Writes a document to standard output.
     pub fn print(&self, text: &str) {
-        writeln!(io::stdout(), "{}", self.redactor.apply(text)).ok();
+        self.write(&self.redactor.apply(text));
     }
 
-    /// Values for the next steps.
+    /// Sets outputs for the next steps.
     pub fn values(&self, values: &[(&str, &str)]) {
         let Some(path) = &self.values else { return };
         let mut text = String::new();
@@ -113,7 +138,7 @@ impl Output {
         self.append(path, &text);
     }
 
-    /// The run's page.
+    /// Adds to the summary on the run's page.
     pub fn summary(&self, text: &str) {
         let Some(path) = &self.summary else { return };
         let text = self.redactor.apply(text);
@@ -131,7 +156,7 @@ impl Output {
         }
     }
 
-    /// One line without secrets and escapes that no runner obeys: `##[` wherever it stands, `::` at the start.
+    /// One line without secrets and escapes. A runner obeys `##[` anywhere and `::` at the start, so both are broken up.
     fn harmless(&self, line: &str) -> String {
         let line = self.redactor.apply(line);
         let line = plain(&line).replace(['\n', '\r'], " ").replace("##[", "# # [");

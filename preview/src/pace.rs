@@ -1,29 +1,29 @@
-//! How long anything is waited for, and how often it is looked at; tests have less patience.
+//! All intervals and time limits; tests use shorter ones.
 
 use std::time::Duration;
 
-/// All waits.
+/// Intervals and time limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Between two looks at the status parameter.
+    /// Interval between reads of the status parameter.
     pub parameter: Duration,
-    /// Between two looks at the instance while its status is watched.
+    /// Interval between checks of the instance while its status is watched.
     pub instance: Duration,
-    /// Between two looks at the pull request: GitHub counts them.
+    /// Interval between checks of the pull request: GitHub limits requests.
     pub pull: Duration,
-    /// Without a first word of the agent for so long something went wrong before it.
+    /// How long the agent may take to write its first status. After that, something failed before it started.
     pub silence: Duration,
-    /// Between two tries at what takes AWS a moment.
+    /// Interval between tries where AWS needs a moment.
     pub pause: Duration,
-    /// How long a new instance may be unknown to some calls (AWS, "Eventual consistency in the EC2 API").
+    /// How long some calls may not know a new instance (AWS, "Eventual consistency in the EC2 API").
     pub unknown: Duration,
-    /// How long a public address may take.
+    /// How long EC2 may take to assign a public address.
     pub address: Duration,
-    /// How long an instance that ends may fill the quota.
+    /// How long a terminating instance may count against the quota.
     pub ending: Duration,
-    /// How long the SSM Agent of a new instance may take to register, and a command of it to end.
+    /// How long the SSM Agent of a new instance may take to register, and a command to finish.
     pub command: Duration,
-    /// How long a new rule may take to hold.
+    /// How long a new rule may take to have effect.
     pub reach: Duration,
     /// Between two looks at a change set that is being made, and at a stack that changes: the first, and the
     /// longest.

@@ -8,44 +8,13 @@ use support::account::{DB_GROUP, GROUP};
 use support::calls::Trouble;
 use support::ec2::{Instance, Rule};
 use support::github::Refusal;
+use support::standing::has;
 use support::status::{document, says};
 use support::world::{World, act_as_preview};
 
 #[test]
 fn preview() {
     act_as_preview();
-}
-
-/// A preview of this number that is up, with all that belongs to it.
-fn has(world: &World, number: u64) {
-    let number_text = number.to_string();
-    let tags =
-        [("Purpose", "pr-preview-singleton"), ("Repository", "acme/api"), ("PullRequest", &*number_text)];
-    let id = format!("i-{number}");
-    let mut inner = world.account.lock();
-    inner.instances.push(Instance::running(&id, &tags));
-    let tags: std::collections::BTreeMap<String, String> =
-        tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let mut rule = |group: &str, port: &str, from: String, description: String, tagged: bool| {
-        let mut tags = tags.clone();
-        if !tagged {
-            tags.remove("PullRequest");
-        }
-        let id = format!("sgr-{}", inner.rules.len());
-        let (group, port) = (group.to_owned(), port.to_owned());
-        if !inner.rules.iter().any(|rule| (&rule.group, &rule.port, &rule.from) == (&group, &port, &from)) {
-            inner.rules.push(Rule { id, group, port, from, description, tags });
-        }
-    };
-    rule(GROUP, "8000", format!("192.0.2.{number}/32"), format!("pr-preview PR {number}"), true);
-    rule(DB_GROUP, "5432", format!("192.0.2.{number}/32"), format!("pr-preview PR {number}"), true);
-    rule(GROUP, "8000", format!("198.51.100.{number}/32"), format!("pr-preview PR {number} runner"), true);
-    rule(GROUP, "8000", "203.0.113.0/24".to_owned(), "pr-preview viewers".to_owned(), false);
-    for (name, secure) in [("status", false), ("database-url", true)] {
-        let parameter = support::ssm::Parameter { value: "x".to_owned(), secure, tags: tags.clone() };
-        inner.parameters.insert(format!("/pr-preview/{number}/{name}"), parameter);
-    }
-    says(&mut inner, number, &document(&id, number, "ready"));
 }
 
 fn world() -> World {
@@ -117,6 +86,25 @@ fn the_instance_stays_while_another_pull_request_is_open() {
 }
 
 #[test]
+fn the_last_close_takes_along_what_stayed_for_it() {
+    let mut world = world();
+    has(&world, 1);
+    world.github.lock().pulls.remove(&7);
+    world.github.open(2);
+    world.github.close(1);
+    world.pull_request("closed", 1);
+    world.run(&["down"]).ended(0).says("i-1 stays while #2 is open");
+    world.github.close(2);
+    world.pull_request("closed", 2);
+    world.run(&["down"]).ended(0).says("ended i-1");
+    assert_eq!((world.account.alive().len(), world.account.rules(GROUP)), (0, vec![]));
+    assert_eq!(world.account.parameters(), Vec::<String>::new());
+    let [comment] = world.github.comments(1).try_into().unwrap();
+    assert!(comment.contains("The preview is gone"), "{comment}");
+    assert_eq!(world.github.comments(2).len(), 0, "it never had a preview");
+}
+
+#[test]
 fn settings_that_are_wrong_leave_nothing_behind() {
     let mut world = world();
     has(&world, 7);
@@ -144,7 +132,9 @@ fn rules_that_were_made_by_hand_are_found_by_the_handbooks_description() {
 
 #[test]
 fn what_is_gone_already_is_no_failure() {
-    let mut world = world();
+    // Of an instance that AWS does not know any more nothing is waited for long.
+    let mut world = World::impatient();
+    world.set("DB_SG_ID", DB_GROUP);
     world.github.close(7);
     world.pull_request("closed", 7);
     world.run(&["down"]).ended(0).says("there was nothing");
@@ -187,21 +177,6 @@ fn a_label_that_is_taken_off_takes_the_preview_along() {
 }
 
 #[test]
-fn pages_are_read_to_the_last() {
-    let mut world = world();
-    for number in 1..=30 {
-        has(&world, number);
-    }
-    world.github.lock().pulls.clear();
-    world.account.lock().page = Some(7);
-    world.github.close(30);
-    world.pull_request("closed", 30);
-    world.run(&["down"]).ended(0);
-    assert_eq!(world.account.alive().len(), 29);
-    assert!(!world.account.rules(GROUP).iter().any(|rule| rule.ends_with("PR 30")));
-}
-
-#[test]
 fn what_cannot_be_removed_is_named_and_the_rest_goes() {
     let mut world = world();
     has(&world, 7);
@@ -221,7 +196,7 @@ fn what_cannot_be_removed_is_named_and_the_rest_goes() {
 }
 
 #[test]
-fn a_sweep_looks_and_touches_nothing_until_it_is_told() {
+fn a_sweep_looks_and_touches_nothing_until_it_may_act() {
     let mut world = world();
     has(&world, 7);
     has(&world, 8);
@@ -261,7 +236,7 @@ fn a_sweep_ends_nothing_on_an_answer_that_is_none() {
     // No such pull request, in a repository that can be seen.
     world.github.lock().pulls.clear();
     world.run(&["sweep", "--act"]).ended(0).says("ended i-7");
-    // A repository that cannot be seen tells nothing.
+    // A repository that cannot be seen proves nothing.
     has(&world, 7);
     world.github.refuse("GET /repos/acme/api/pulls", 9, Refusal::new(404, "Not Found"));
     world.github.refuse("GET /repos/acme/api ", 9, Refusal::new(404, "Not Found"));

@@ -4,12 +4,10 @@
 
 mod support;
 
-use std::process::Command;
-use std::time::{Duration, Instant};
-
 use support::account::{DB_GROUP, GROUP};
 use support::ec2::Instance;
 use support::status::{document, says};
+use support::wait::{signal, until};
 use support::world::{World, act_as_preview};
 
 #[test]
@@ -34,7 +32,7 @@ fn nothing_is_left(world: &World, what: &str) {
     assert_eq!((rules, world.account.parameters()), (vec![], vec![]), "{what}");
 }
 
-fn killed_by(signal: &str) {
+fn killed_by(name: &str) {
     let undisturbed = world();
     undisturbed.run(&["up", "7"]).ended(0);
     let requests = undisturbed.account.lock().seen.len();
@@ -45,22 +43,12 @@ fn killed_by(signal: &str) {
             let world = world();
             world.account.lock().silent_at = Some((at, done));
             let child = world.command(&["up", "7"]).spawn().unwrap();
-            let until = Instant::now() + Duration::from_secs(20);
-            while world.account.lock().seen.len() < at {
-                assert!(Instant::now() < until, "no request {at}");
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            until(&format!("request {at}"), || world.account.lock().seen.len() >= at);
             let asked = world.account.lock().seen[at - 1].action.clone();
-            assert!(
-                Command::new("kill")
-                    .args([&format!("-{signal}"), &child.id().to_string()])
-                    .status()
-                    .unwrap()
-                    .success()
-            );
+            signal(child.id(), name);
             world.ran(child);
             world.account.lock().silent_at = None;
-            nothing_is_left(&world, &format!("{signal} at {at}, {asked}, done: {done}"));
+            nothing_is_left(&world, &format!("{name} at {at}, {asked}, done: {done}"));
         }
     }
 }
@@ -90,12 +78,8 @@ fn what_a_kill_before_github_answers_leaves_is_found() {
         let world = world();
         world.github.lock().silent_at = Some(at);
         let child = world.command(&["up", "7"]).spawn().unwrap();
-        let until = Instant::now() + Duration::from_secs(20);
-        while world.github.lock().seen.len() < at {
-            assert!(Instant::now() < until, "no request {at}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        assert!(Command::new("kill").args(["-KILL", &child.id().to_string()]).status().unwrap().success());
+        until(&format!("request {at}"), || world.github.lock().seen.len() >= at);
+        signal(child.id(), "KILL");
         world.ran(child);
         let asked = world.github.lock().seen[at - 1].clone();
         world.github.lock().silent_at = None;

@@ -185,7 +185,7 @@ fn the_heads_instance_waits_for_the_merge_and_the_comment_says_so() {
 }
 
 #[test]
-fn a_head_whose_file_is_wrong_is_told_before_the_merge() {
+fn a_head_whose_file_is_wrong_is_refused_before_the_merge() {
     let world = World::new();
     world.github.file(HEAD, &SETTINGS.replace("viewers", "viewrs"));
     world.run(&["up", "7"]).ended(78).says("preview.yaml of the pull request:1:1: unknown key `viewrs`");
@@ -250,9 +250,9 @@ fn a_check_says_all_that_is_wrong_and_touches_nothing() {
     world.set("STG_DATABASE_URL", "");
     world.set("SUBNET_ID", "subnet-0no");
     world.run(&["check"]).ended(78).says("STG_DATABASE_URL").says("subnet-0no");
-    for action in ["PutParameter", "AuthorizeSecurityGroupIngress", "TerminateInstances"] {
-        assert_eq!(world.account.count(action), 0, "{action}");
-    }
+    assert_eq!((world.account.count("PutParameter"), world.account.count("TerminateInstances")), (0, 0));
+    let opened = world.account.calls("AuthorizeSecurityGroupIngress");
+    assert!(opened.iter().all(|call| call["DryRun"] == "true") && world.account.rules(GROUP).is_empty());
     assert!(world.account.calls("RunInstances").iter().all(|call| call["DryRun"] == "true"));
     assert_eq!(world.github.lock().seen.iter().filter(|line| !line.starts_with("GET")).count(), 0);
 }
@@ -296,6 +296,7 @@ fn the_policy_is_that_of_the_role_template() {
         role: "arn:aws:iam::123456789012:role/preview",
         profile: "arn:aws:iam::123456789012:instance-profile/preview",
         groups: &["arn:aws:ec2:eu-central-1:123456789012:security-group/sg-1".to_owned()],
+        image_parameter: None,
     };
     let policy: Value = serde_json::from_str(&preview::iam_policy::policy(&place)).unwrap();
     let statements = policy["Statement"].as_array().unwrap();
@@ -341,4 +342,25 @@ fn odd_settings_of_aws_end_in_no_panic() {
     }
     world.set("AWS_ENDPOINT_URL", "");
     world.run(&["check", "7"]).ended(1).says("AWS_ENDPOINT_URL is set and empty");
+}
+
+#[test]
+fn an_unknown_placeholder_is_refused_with_all_that_are_known_there() {
+    let text = |image: &str| format!("agent:\n  image: \"{image}\"\n  database: off\n");
+    for known in [
+        "${sha}",
+        "${pr.number}",
+        "${secret.NAME}",
+        "${instance.id}",
+        "${instance.region}",
+        "${instance.tag.NAME}",
+    ] {
+        refused(&text("a/b:${shaa}"), known);
+    }
+    refused(&text("a/b:${shaa}"), "preview.yaml:2:10: agent.image");
+    refused(&text("a/b:${pr.title}"), "${sha}");
+    // What the agent does not read is not for it to refuse.
+    let settings =
+        parsed(&format!("{}  migrate: {{ command: [sh, -c, \"echo ${{HOME}} ${{sha}}\"] }}\n", text("a/b")));
+    assert_eq!(agent(&settings, HEAD)["migrate"]["command"][2], format!("echo ${{HOME}} {HEAD}"));
 }

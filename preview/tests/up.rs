@@ -11,6 +11,7 @@ use support::ec2::Instance;
 use support::github::{BASE, HEAD};
 use support::server::Server;
 use support::status::{document, failed, says};
+use support::wait::{signal, until};
 use support::world::{SETTINGS, World, act_as_preview};
 
 #[test]
@@ -70,7 +71,7 @@ fn the_instance_gets_the_projects_own_user_data_with_the_commits_configuration()
 }
 
 #[test]
-fn a_failed_migration_is_told_with_verdict_hint_and_log() {
+fn a_failed_migration_is_reported_with_verdict_hint_and_log() {
     let mut world = World::new();
     world.pull_request("synchronize", 7);
     world.account.on_launch(|id, inner| says(inner, 7, &failed(id, 7)));
@@ -98,7 +99,7 @@ fn a_failed_migration_is_told_with_verdict_hint_and_log() {
 }
 
 #[test]
-fn what_ran_under_the_purpose_makes_room_and_its_pull_request_is_told() {
+fn what_ran_under_the_purpose_makes_room_and_its_pull_request_is_notified() {
     let world = World::new();
     world.github.open(3);
     agents_say(&world, "ready");
@@ -108,7 +109,7 @@ fn what_ran_under_the_purpose_makes_room_and_its_pull_request_is_told() {
     let [instance] = world.account.alive().try_into().unwrap();
     assert_eq!(instance.tags["PullRequest"], "7");
     let [comment] = world.github.comments(3).try_into().unwrap();
-    assert!(comment.contains("made room for #7"), "{comment}");
+    assert!(comment.contains("preview of #7 replaced"), "{comment}");
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn a_folder_of_another_repositorys_preview_is_not_taken() {
     inner.instances.push(Instance::running("i-web", &tags));
     says(&mut inner, 7, &document("i-web", 7, "ready"));
     drop(inner);
-    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/status is there and is not").says("Set `path`");
+    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/status exists and is not").says("Set `path`");
     assert_eq!(world.account.count("RunInstances"), 1, "the rehearsal alone");
 }
 
@@ -210,7 +211,7 @@ fn a_new_instance_may_be_unknown_and_without_an_address_for_a_while() {
 fn an_instance_without_an_address_is_no_preview() {
     let world = World::impatient();
     world.account.lock().no_address = usize::MAX;
-    world.run(&["up", "7"]).ended(1).says("has got no public address").says("public subnet");
+    world.run(&["up", "7"]).ended(1).says("got no public address").says("public subnet");
     assert_eq!(world.account.rules(GROUP), Vec::<String>::new());
 }
 
@@ -226,10 +227,10 @@ fn an_instance_that_ends_at_once_is_told_with_its_reason() {
 }
 
 #[test]
-fn an_agent_that_never_speaks_is_told_with_the_console() {
+fn an_agent_that_never_reports_fails_with_the_console() {
     let world = World::impatient();
     world.account.lock().console = "cloud-init: curl: (6) Could not resolve host\n".to_owned();
-    world.run(&["up", "7"]).ended(1).says("has not said a word").says("Could not resolve host");
+    world.run(&["up", "7"]).ended(1).says("has not reported anything").says("Could not resolve host");
     let [comment] = world.github.comments(7).try_into().unwrap();
     assert!(comment.contains("Could not resolve host"), "{comment}");
 }
@@ -238,7 +239,7 @@ fn an_agent_that_never_speaks_is_told_with_the_console() {
 fn the_word_of_another_instance_is_not_believed() {
     let world = World::impatient();
     world.account.on_launch(|_, inner| says(inner, 7, &document("i-before", 7, "ready")));
-    world.run(&["up", "7"]).ended(1).says("has not said a word");
+    world.run(&["up", "7"]).ended(1).says("has not reported anything");
 }
 
 #[test]
@@ -250,11 +251,7 @@ fn a_failure_that_is_tried_again_by_itself_is_waited_for() {
         says(inner, 7, &document);
     });
     let child = world.command(&["up", "7"]).spawn().unwrap();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while world.account.count("GetParameter") < 8 {
-        assert!(std::time::Instant::now() < until);
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_for(&world, "GetParameter", 8);
     let mut inner = world.account.lock();
     let id = inner.instances[0].id.clone();
     says(&mut inner, 7, &document(&id, 7, "ready"));
@@ -283,11 +280,7 @@ fn a_newer_push_and_a_closed_pull_request_end_the_wait() {
 }
 
 fn wait_for(world: &World, action: &str, times: usize) {
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while world.account.count(action) < times {
-        assert!(std::time::Instant::now() < until, "never: {action}");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    until(action, || world.account.count(action) >= times);
 }
 
 #[test]
@@ -372,23 +365,16 @@ fn forks_and_dependabot_are_skipped_and_said() {
 fn a_run_that_is_cancelled_says_so_and_leaves_the_instance() {
     let world = World::new();
     agents_say(&world, "in_progress");
-    for signal in ["INT", "TERM"] {
+    for name in ["INT", "TERM"] {
         let child = world.command(&["up", "7"]).spawn().unwrap();
         let before = world.account.count("RunInstances");
         wait_for(&world, "RunInstances", before + 2);
         let looks = world.account.count("GetParameter");
         wait_for(&world, "GetParameter", looks + 3);
-        let pid = child.id().to_string();
-        assert!(
-            std::process::Command::new("kill")
-                .args([&format!("-{signal}"), &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        signal(child.id(), name);
         world.ran(child).ended(130);
         let [comment] = world.github.comments(7).try_into().unwrap();
-        assert!(comment.contains("it goes on"), "{signal}: {comment}");
+        assert!(comment.contains("goes on"), "{name}: {comment}");
         assert_eq!(world.account.alive().len(), 1);
     }
 }
@@ -413,12 +399,29 @@ fn the_runner_looks_through_a_rule_of_its_own_that_goes_with_the_look() {
     let mut world = World::new();
     agents_say(&world, "ready");
     let _app = looked_at(&mut world, 200);
-    world.run(&["up", "7"]).ended(0).says("/docs answers 200 from here");
+    world.run(&["up", "7"]).ended(0).says("/docs answers 200 to this runner");
     let opened = world.account.calls("AuthorizeSecurityGroupIngress");
     let for_runner =
         opened.iter().find(|call| call["IpPermissions.1.IpRanges.1.CidrIp"] == "198.51.100.9/32").unwrap();
     assert_eq!(for_runner["IpPermissions.1.IpRanges.1.Description"], "pr-preview PR 7 runner");
     assert!(!world.account.rules(GROUP).iter().any(|rule| rule.contains("runner")));
+}
+
+#[test]
+fn the_runners_rule_goes_with_the_look_even_if_nobody_heard_that_it_was_made() {
+    let mut world = World::new();
+    agents_say(&world, "in_progress");
+    let _app = looked_at(&mut world, 200);
+    let child = world.command(&["up", "7"]).spawn().unwrap();
+    wait_for(&world, "GetParameter", 3);
+    world.account.trouble("AuthorizeSecurityGroupIngress", 1, Trouble::Lost);
+    let mut inner = world.account.lock();
+    let id = inner.instances[0].id.clone();
+    says(&mut inner, 7, &document(&id, 7, "ready"));
+    drop(inner);
+    world.ran(child).ended(0).says("/docs answers 200 from here");
+    let rules = world.account.rules(GROUP);
+    assert!(rules.len() == 2 && !rules.iter().any(|rule| rule.contains("runner")), "{rules:?}");
 }
 
 #[test]
@@ -428,7 +431,7 @@ fn a_look_that_fails_takes_its_rule_along_and_the_agents_word_stands() {
     let _app = looked_at(&mut world, 503);
     let ran = world.run(&["up", "7"]);
     ran.ended(0);
-    assert!(ran.summary.contains("the preview was not reached"), "{}", ran.summary);
+    assert!(ran.summary.contains("cannot open the URL"), "{}", ran.summary);
     assert!(!world.account.rules(GROUP).iter().any(|rule| rule.contains("runner")));
 }
 
@@ -453,7 +456,7 @@ fn another_repositorys_secret_is_not_overwritten() {
     let tags = [("Repository".to_owned(), "acme/web".to_owned())].into();
     let secret = support::ssm::Parameter { value: "theirs".to_owned(), secure: true, tags };
     world.account.lock().parameters.insert("/pr-preview/7/database-url".to_owned(), secret);
-    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/database-url is there and is not");
+    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/database-url exists and is not");
     assert_eq!(world.account.lock().parameters["/pr-preview/7/database-url"].value, "theirs");
     assert_eq!(world.account.alive().len(), 0);
 }
@@ -462,7 +465,7 @@ fn another_repositorys_secret_is_not_overwritten() {
 fn code_of_a_fork_gets_no_secrets_by_its_number_either() {
     let world = World::new();
     world.github.lock().forks.push(7);
-    world.run(&["up", "7"]).ended(1).says("#7 is of a fork");
+    world.run(&["up", "7"]).ended(1).says("#7 is from a fork");
     assert_eq!(world.account.lock().seen.len(), 0);
 }
 
@@ -492,7 +495,7 @@ fn a_dead_agents_word_is_none() {
         document["expires_at"] = "2020-11-29T10:00:00Z".into();
         says(inner, 7, &document);
     });
-    world.run(&["up", "7"]).ended(1).says("The agent says nothing any more.");
+    world.run(&["up", "7"]).ended(1).says("no longer reports");
 }
 
 #[test]
@@ -503,7 +506,7 @@ fn of_two_launches_at_once_the_newest_stays() {
         inner.instances.insert(0, Instance::running("i-00000000000000000", &tags));
         says(inner, 7, &document(id, 7, "ready"));
     });
-    world.run(&["up", "7"]).ended(0).says("which another run has launched");
+    world.run(&["up", "7"]).ended(0).says("which another run launched");
     let [left] = world.account.alive().try_into().unwrap();
     assert_eq!(left.id, "i-00000000000000001");
 }
@@ -544,8 +547,32 @@ fn an_older_word_after_a_newer_one_is_no_news() {
 fn a_folder_in_which_another_repository_is_launching_is_not_taken() {
     let world = World::new();
     let tags = [("Repository".to_owned(), "acme/web".to_owned())].into();
-    let status = support::ssm::Parameter { value: "launching for acme/web".to_owned(), secure: false, tags };
+    let value = json!({ "launching_for": "acme/web", "since": "2026-11-29T10:00:00Z" }).to_string();
+    let status = support::ssm::Parameter { value, secure: false, tags };
     world.account.lock().parameters.insert("/pr-preview/7/status".to_owned(), status);
-    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/status is there and is not");
+    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/status exists and is not");
     assert_eq!(world.account.lock().parameters["/pr-preview/7/status"].tags["Repository"], "acme/web");
+}
+
+#[test]
+fn a_second_application_of_the_repository_is_refused_before_it_ends_the_first_ones_preview() {
+    let mut world = World::new();
+    agents_say(&world, "ready");
+    world.set("INSTANCE_NAME", "web");
+    world.run(&["up", "7"]).ended(0);
+    let before = world.account.lock().parameters["/pr-preview/7/status"].value.clone();
+    world.set("INSTANCE_NAME", "api");
+    world.set("STG_DATABASE_URL", "postgresql://app:another-canary@db/app");
+    for command in ["check", "up"] {
+        world.run(&[command, "7"]).ended(78).says("`web`").says("one application");
+    }
+    let [instance] = world.account.alive().try_into().unwrap();
+    assert_eq!(instance.tags["Name"], "web");
+    let inner = world.account.lock();
+    assert_eq!(inner.parameters["/pr-preview/7/status"].value, before);
+    assert!(!inner.parameters["/pr-preview/7/database-url"].value.contains("another"));
+    drop(inner);
+    // An instance whose name somebody has taken off stands in nobody's way.
+    world.account.lock().instances[0].tags.remove("Name");
+    world.run(&["up", "7"]).ended(0);
 }

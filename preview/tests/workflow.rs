@@ -1,19 +1,16 @@
 //! The workflow as a caller meets it, run by act: which jobs an event starts, and what `preview` then makes
-//! of an account and a pull request. Actions of others are stubs; what differs from GitHub's own runners are
-//! variables alone.
+//! of an account and a pull request.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
 
 mod support;
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Command;
-
-use serde_json::{Value, json};
-use support::account::{GROUP, SUBNET};
+use serde_json::json;
+use support::account::{DB_GROUP, GROUP};
+use support::act::{begins, happens, pull_request, schedule};
 use support::github::HEAD;
 use support::status::{document, failed, says};
+use support::wait::{signal, until};
 use support::world::{World, act_as_preview};
 
 #[test]
@@ -21,103 +18,32 @@ fn preview() {
     act_as_preview();
 }
 
-/// How a run of the workflow ended.
-struct Run {
-    ok: bool,
-    log: String,
+/// A world whose agents say this of the pull request that they were launched for.
+fn world(outcome: &'static str) -> World {
+    let world = World::new();
+    world.account.on_launch(move |id, inner| {
+        let launched = inner.instances.iter().find(|instance| instance.id == id).unwrap();
+        let number = launched.tags["PullRequest"].parse().unwrap();
+        says(inner, number, &document(id, number, outcome));
+    });
+    world
 }
 
-impl Run {
-    /// The jobs that were started.
-    fn jobs(&self) -> Vec<&str> {
-        let known = ["skipped", "build", "up", "down", "sweep"];
-        let began = |job: &&str| {
-            self.log
-                .lines()
-                .any(|line| line.contains(&format!("/{job}]")) || line.contains(&format!("/{job} ")))
-        };
-        known.into_iter().filter(began).collect()
-    }
-
-    #[track_caller]
-    fn went(&self, ok: bool) -> &Self {
-        assert_eq!(self.ok, ok, "{}", self.log);
-        self
-    }
-}
-
-/// Lets an event happen in the caller's repository.
-fn happens(world: &World, event: &Value, with: &str) -> Run {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let program = world.path("preview");
-    // The tool of this very build, as the release would be fetched.
-    let own = std::env::current_exe().unwrap();
-    let script =
-        format!("#!/bin/sh\nTEST_PREVIEW=1 exec {} --exact --nocapture preview -- \"$@\"\n", own.display());
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::write(world.path("event.json"), event.to_string()).unwrap();
-    let variables = [
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_ROLE", "arn:aws:iam::123456789012:role/previews"),
-        ("SUBNET_ID", SUBNET),
-        ("SG_ID", GROUP),
-        ("INSTANCE_PROFILE", "preview"),
-    ];
-    let mut act = Command::new("bash");
-    let given = if with.is_empty() { String::new() } else { format!(", {with}") };
-    act.arg("-c").arg(format!(
-        "set -euo pipefail; for part in common python act; do . '{}/scripts/lib/'$part.sh; done\n\
-         act_prepare '{}' '{{ preview-path: {program}{given} }}'\n\
-         act_run '{}' '{}' \"$@\"",
-        root.display(),
-        world.path("act"),
-        world.path("act"),
-        world.path("event.json"),
-    ));
-    act.arg("act");
-    for (name, value) in variables {
-        act.args(["--var", &format!("{name}={value}")]);
-    }
-    act.args(["--secret", "GITHUB_TOKEN=the-jobs-token"]);
-    act.args(["--secret", "STG_DATABASE_URL=postgresql://app:canary-of-the-url@db/app"]);
-    for name in [
-        "AWS_ENDPOINT_URL",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_CONFIG_FILE",
-        "AWS_SHARED_CREDENTIALS_FILE",
-        "GITHUB_API_URL",
-        "PREVIEW_AGENT_RELEASE",
-        "PREVIEW_AGENT_SUMS",
-        "PREVIEW_CHECKIP_URL",
-    ] {
-        act.args(["--env", &format!("{name}={}", world.get(name))]);
-    }
-    let output = act.output().unwrap();
-    let log = [output.stdout, output.stderr].concat();
-    Run { ok: output.status.success(), log: String::from_utf8_lossy(&log).into_owned() }
-}
-
-fn pull_request(action: &str) -> Value {
-    let state = if action == "closed" { "closed" } else { "open" };
-    json!({
-        "action": action,
-        "repository": { "full_name": "acme/api", "default_branch": "main" },
-        "pull_request": {
-            "number": 7, "state": state, "labels": [{ "name": "preview" }], "user": { "login": "octocat" },
-            "title": "a `whoami` $(id) \"quoted\" title",
-            "head": { "sha": HEAD, "ref": "change", "repo": { "full_name": "acme/api" } },
-            "base": { "sha": HEAD, "ref": "main" },
-        },
-    })
+#[track_caller]
+fn nothing_is_left(world: &World, number: u64) {
+    assert_eq!(world.account.alive().len(), 0);
+    let rules = [world.account.rules(GROUP), world.account.rules(DB_GROUP)].concat();
+    assert_eq!((rules, world.account.parameters()), (vec![], vec![]));
+    let [comment] = world.github.comments(number).try_into().unwrap();
+    assert!(comment.contains("The preview is gone"), "{comment}");
+    let deployed = world.github.deployed(number);
+    assert!(!deployed.is_empty() && deployed.iter().all(|state| state == "inactive"), "{deployed:?}");
 }
 
 #[test]
 fn a_pull_request_gets_its_url_in_a_comment_and_leaves_nothing_when_it_closes() {
-    let world = World::new();
-    world.account.on_launch(|id, inner| says(inner, 7, &document(id, 7, "ready")));
-    let run = happens(&world, &pull_request("opened"), "");
+    let world = world("ready");
+    let run = happens(&world, &pull_request("opened", 7), "");
     assert_eq!(run.went(true).jobs(), ["build", "up"], "{}", run.log);
     assert!(run.log.contains("Preview URL: http://127.0.0.1:8000"), "{}", run.log);
     assert!(!run.log.contains("canary-of"), "{}", run.log);
@@ -125,16 +51,94 @@ fn a_pull_request_gets_its_url_in_a_comment_and_leaves_nothing_when_it_closes() 
     assert!(comment.contains("http://127.0.0.1:8000"), "{comment}");
     assert_eq!((world.account.alive().len(), world.github.deployed(7)), (1, vec!["success".to_owned()]));
 
-    let run = happens(&world, &pull_request("synchronize"), "");
+    let run = happens(&world, &pull_request("synchronize", 7), "");
     assert_eq!(run.went(true).jobs(), ["build", "up"]);
     assert_eq!((world.account.alive().len(), world.github.comments(7).len()), (1, 1));
 
     world.github.close(7);
-    let run = happens(&world, &pull_request("closed"), "");
+    let run = happens(&world, &pull_request("closed", 7), "");
     assert_eq!(run.went(true).jobs(), ["down"]);
-    assert_eq!((world.account.alive().len(), world.account.rules(GROUP)), (0, vec![]));
-    assert_eq!(world.account.parameters(), Vec::<String>::new());
-    assert!(world.github.deployed(7).iter().all(|state| state == "inactive"));
+    nothing_is_left(&world, 7);
+}
+
+#[test]
+fn a_close_while_the_preview_comes_up_ends_the_wait_and_leaves_nothing() {
+    let world = world("in_progress");
+    let going = begins(&world, &pull_request("opened", 7), "");
+    until("an instance", || !world.account.alive().is_empty());
+    world.github.close(7);
+    // The run of the close waits for this one, which would wait for its 20 minutes.
+    let run = going.ended();
+    assert!(run.went(true).log.contains("was closed meanwhile"), "{}", run.log);
+    nothing_is_left(&world, 7);
+    assert_eq!(happens(&world, &pull_request("closed", 7), "").went(true).jobs(), ["down"]);
+    nothing_is_left(&world, 7);
+}
+
+#[test]
+fn of_two_pull_requests_the_newest_push_has_the_instance_until_its_own_close() {
+    let world = world("ready");
+    world.github.open(71);
+    happens(&world, &pull_request("opened", 7), "").went(true);
+    happens(&world, &pull_request("opened", 71), "").went(true);
+    let [instance] = world.account.alive().try_into().unwrap();
+    assert_eq!(instance.tags["PullRequest"], "71");
+    let [comment] = world.github.comments(7).try_into().unwrap();
+    assert!(comment.contains("made room for #71"), "{comment}");
+
+    world.github.close(7);
+    assert_eq!(happens(&world, &pull_request("closed", 7), "").went(true).jobs(), ["down"]);
+    let [left] = world.account.alive().try_into().unwrap();
+    assert_eq!(left.id, instance.id);
+    assert_eq!(
+        world.account.rules(GROUP),
+        ["8000 203.0.113.0/24 pr-preview viewers", "8000 127.0.0.1/32 pr-preview PR 71"]
+    );
+    assert_eq!(world.account.parameters(), ["/pr-preview/71/database-url", "/pr-preview/71/status"]);
+    assert_eq!((world.github.deployed(7), world.github.deployed(71)), (inactive(), success()));
+
+    world.github.close(71);
+    happens(&world, &pull_request("closed", 71), "").went(true);
+    nothing_is_left(&world, 71);
+}
+
+fn inactive() -> Vec<String> {
+    vec!["inactive".to_owned()]
+}
+
+fn success() -> Vec<String> {
+    vec!["success".to_owned()]
+}
+
+/// A job is cancelled by this signal while `preview` waits, and then the pull request is closed and its run
+/// is cancelled, too: the sweep is all that is left.
+fn cancelled_by(name: &str, told: &str) {
+    let world = world("in_progress");
+    let going = begins(&world, &pull_request("opened", 7), "");
+    let step = going.step();
+    until("a look at the status", || world.account.count("GetParameter") >= 3);
+    signal(step, name);
+    going.ended().went(false);
+    let [comment] = world.github.comments(7).try_into().unwrap();
+    assert!(comment.contains(told), "{comment}");
+    assert_eq!((world.account.alive().len(), world.account.parameters().len()), (1, 2), "what it launched");
+
+    let run = happens(&world, &schedule(), "");
+    assert_eq!(run.went(true).jobs(), ["sweep"]);
+    assert_eq!(world.account.alive().len(), 1, "its pull request is open");
+    world.github.close(7);
+    assert_eq!(happens(&world, &schedule(), "").went(true).jobs(), ["sweep"]);
+    nothing_is_left(&world, 7);
+}
+
+#[test]
+fn a_cancelled_job_says_so_and_what_it_leaves_is_swept_after_the_close() {
+    cancelled_by("INT", "it goes on");
+}
+
+#[test]
+fn a_job_that_is_killed_says_nothing_and_what_it_leaves_is_swept_after_the_close() {
+    cancelled_by("KILL", "is being launched");
 }
 
 #[test]
@@ -142,7 +146,7 @@ fn a_failing_migration_is_a_red_check_with_its_log() {
     let world = World::new();
     world.account.on_launch(|id, inner| says(inner, 7, &failed(id, 7)));
     world.account.lock().log = "alembic: Can't locate revision identified by '0009'".to_owned();
-    let run = happens(&world, &pull_request("opened"), "");
+    let run = happens(&world, &pull_request("opened", 7), "");
     assert_eq!(run.went(false).jobs(), ["build", "up"]);
     let [comment] = world.github.comments(7).try_into().unwrap();
     for words in ["migration_failed", "Correct the migration.", "Can't locate revision"] {
@@ -153,25 +157,44 @@ fn a_failing_migration_is_a_red_check_with_its_log() {
 #[test]
 fn forks_dependabot_and_other_labels_start_nothing_that_has_rights() {
     let world = World::new();
-    let mut fork = pull_request("opened");
+    let mut fork = pull_request("opened", 7);
     fork["pull_request"]["head"]["repo"]["full_name"] = "eve/api".into();
     assert_eq!(happens(&world, &fork, "").went(true).jobs(), ["skipped"]);
-    let mut dependabot = pull_request("opened");
+    let mut dependabot = pull_request("opened", 7);
     dependabot["pull_request"]["user"]["login"] = "dependabot[bot]".into();
     assert_eq!(happens(&world, &dependabot, "").went(true).jobs(), ["skipped"]);
-    let mut labeled = pull_request("labeled");
+    let mut labeled = pull_request("labeled", 7);
     labeled["label"] = json!({ "name": "size/S" });
     assert_eq!(happens(&world, &labeled, "label: preview").went(true).jobs(), Vec::<&str>::new());
     assert_eq!(world.account.lock().seen.len(), 0);
 }
 
 #[test]
+fn the_label_brings_it_up_its_removal_takes_it_down_and_a_reopened_one_is_as_a_new_one() {
+    let world = world("ready");
+    let with = "label: preview";
+    let mut labeled = pull_request("labeled", 7);
+    labeled["label"] = json!({ "name": "preview" });
+    assert_eq!(happens(&world, &labeled, with).went(true).jobs(), ["build", "up"]);
+    assert_eq!(world.account.alive().len(), 1);
+
+    let mut unlabeled = pull_request("unlabeled", 7);
+    unlabeled["label"] = json!({ "name": "preview" });
+    unlabeled["pull_request"]["labels"] = json!([]);
+    assert_eq!(happens(&world, &unlabeled, with).went(true).jobs(), ["down"]);
+    nothing_is_left(&world, 7);
+
+    assert_eq!(happens(&world, &pull_request("reopened", 7), with).went(true).jobs(), ["build", "up"]);
+    let [instance] = world.account.alive().try_into().unwrap();
+    assert_eq!((instance.tags["Commit"].as_str(), world.github.comments(7).len()), (HEAD, 1));
+}
+
+#[test]
 fn the_schedule_takes_away_what_no_run_has_taken_down() {
-    let world = World::new();
-    world.account.on_launch(|id, inner| says(inner, 7, &document(id, 7, "ready")));
+    let world = world("ready");
     world.run(&["up", "7"]).ended(0);
     world.github.close(7);
-    let run = happens(&world, &json!({ "schedule": "17 * * * *" }), "");
+    let run = happens(&world, &schedule(), "");
     assert_eq!(run.went(true).jobs(), ["sweep"], "{}", run.log);
-    assert_eq!((world.account.alive().len(), world.account.rules(GROUP)), (0, vec![]));
+    nothing_is_left(&world, 7);
 }

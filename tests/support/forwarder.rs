@@ -6,11 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use super::peers::peers;
+
 /// Forwards a port of its own to a target until it is cut.
 pub struct Forwarder {
     address: String,
     cut: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
+}
+
+/// A server of a test's own, on the address that containers reach.
+pub fn reachable(url: &str) -> Forwarder {
+    Forwarder::between(&peers().postgres_host, url.trim_start_matches("http://"))
 }
 
 impl Forwarder {

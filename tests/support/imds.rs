@@ -52,13 +52,7 @@ impl FakeImds {
         let inner = Arc::new(Mutex::new(Inner::default()));
         let server = Server::start(Router::new().fallback(answer).with_state(Arc::clone(&inner)));
         let imds = Self { server, inner };
-        let identity = serde_json::json!({
-            "accountId": ACCOUNT, "architecture": "x86_64", "availabilityZone": "eu-central-1a",
-            "billingProducts": null, "imageId": "ami-0123456789abcdef0", "instanceId": INSTANCE_ID,
-            "instanceType": "t3.small", "kernelId": null, "pendingTime": "2026-11-21T08:00:00Z",
-            "privateIp": "172.31.5.6", "ramdiskId": null, "region": REGION, "version": "2017-09-30"
-        });
-        imds.set(IDENTITY, identity.to_string());
+        imds.identify(INSTANCE_ID, "t3.small");
         imds.set("/latest/meta-data/public-ipv4", "203.0.113.7");
         imds.set(ROLE, "preview-role");
         let keys = serde_json::json!({
@@ -72,6 +66,17 @@ impl FakeImds {
 
     pub fn endpoint(&self) -> String {
         self.server.url()
+    }
+
+    /// Which instance it is that of.
+    pub fn identify(&self, id: &str, kind: &str) {
+        let identity = serde_json::json!({
+            "accountId": ACCOUNT, "architecture": "x86_64", "availabilityZone": "eu-central-1a",
+            "billingProducts": null, "imageId": "ami-0123456789abcdef0", "instanceId": id,
+            "instanceType": kind, "kernelId": null, "pendingTime": "2026-11-21T08:00:00Z",
+            "privateIp": "172.31.5.6", "ramdiskId": null, "region": REGION, "version": "2017-09-30"
+        });
+        self.set(IDENTITY, identity.to_string());
     }
 
     /// What a path answers.

@@ -4,7 +4,9 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 pub mod agent;
+pub mod aws_client;
 pub mod canary;
+pub mod cloud;
 pub mod configs;
 pub mod docker;
 pub mod documents;
@@ -16,6 +18,7 @@ pub mod imds;
 pub mod journal;
 pub mod kinds;
 pub mod ledger;
+pub mod link_local;
 pub mod machine;
 pub mod nested;
 pub mod page;

@@ -136,6 +136,14 @@ impl Database {
         asked("postgres", &format!("CREATE DATABASE {}", self.name)).unwrap();
     }
 
+    /// Its URL with user and password, as containers and instances reach it.
+    pub fn url(&self) -> String {
+        let Peers { postgres_host, postgres_port, postgres_user, postgres_password, .. } = peers();
+        let encode = |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
+        let (user, password) = (encode(postgres_user), encode(postgres_password));
+        format!("postgresql://{user}:{password}@{postgres_host}:{postgres_port}/{}", self.name)
+    }
+
     /// A query's rows as psql prints them, unaligned.
     #[track_caller]
     pub fn sql(&self, query: &str) -> String {

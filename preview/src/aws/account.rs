@@ -1,11 +1,11 @@
-//! What the account has: whose it is, machine images, types, subnets, groups.
+//! Reads the account: the caller, machine images, types, subnets, groups.
 
 use preview_agent::aws::AwsError;
 
 use super::client::Aws;
 use super::error::failed;
 
-/// Who calls.
+/// The caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The account's number.
@@ -19,13 +19,13 @@ pub struct Caller {
 pub struct Image {
     /// `ami-…`
     pub id: String,
-    /// Whether it can be launched.
+    /// Whether EC2 can launch it.
     pub available: bool,
     /// `x86_64` or `arm64`.
     pub architecture: String,
     /// The device of its root volume.
     pub root_device: String,
-    /// GiB of the snapshot behind the root volume.
+    /// Size of the root volume's snapshot in GiB.
     pub least_volume: i32,
 }
 
@@ -34,46 +34,46 @@ pub struct Image {
 pub struct InstanceType {
     /// Its name.
     pub name: String,
-    /// `x86_64` or `arm64`, the first of its architectures that is one of them.
+    /// `x86_64` or `arm64`; if it has both, the one that AWS names first.
     pub architecture: String,
 }
 
 /// A subnet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subnet {
-    /// Its network.
+    /// Its VPC.
     pub vpc: String,
-    /// Whether it is ready.
+    /// Whether it is available.
     pub available: bool,
-    /// Addresses left.
+    /// Number of free addresses.
     pub free: i32,
 }
 
 /// A security group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Its network.
+    /// Its VPC.
     pub vpc: String,
 }
 
 impl Aws {
-    /// Who calls.
+    /// The caller.
     ///
     /// # Errors
-    /// No credentials, or no answer.
+    /// No credentials, or AWS did not answer.
     pub async fn caller(&self) -> Result<Caller, AwsError> {
-        let answer = self.sts.get_caller_identity().send().await;
+        let answer = self.sts()?.get_caller_identity().send().await;
         let answer = answer.map_err(|e| failed("sts:GetCallerIdentity", &self.region, "*", &e))?;
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         Ok(Caller { account: text(answer.account()), arn: text(answer.arn()) })
     }
 
-    /// A machine image by its id; `None` where there is none.
+    /// A machine image by its id; `None` if it does not exist.
     ///
     /// # Errors
-    /// A malformed or unknown id, no answer, or no right to one.
+    /// A malformed or unknown id, no answer, or no permission.
     pub async fn image(&self, id: &str) -> Result<Option<Image>, AwsError> {
-        let answer = self.ec2.describe_images().image_ids(id).send().await;
+        let answer = self.ec2()?.describe_images().image_ids(id).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeImages", &self.region, id, &e))?;
         let Some(image) = answer.images().first() else { return Ok(None) };
         let root = image.root_device_name().unwrap_or("/dev/xvda");
@@ -92,9 +92,9 @@ impl Aws {
     /// An instance type.
     ///
     /// # Errors
-    /// None of this name, no answer, or no right to one.
+    /// It does not exist, no answer, or no permission.
     pub async fn instance_type(&self, name: &str) -> Result<InstanceType, AwsError> {
-        let answer = self.ec2.describe_instance_types().instance_types(name.into()).send().await;
+        let answer = self.ec2()?.describe_instance_types().instance_types(name.into()).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeInstanceTypes", &self.region, name, &e))?;
         let kind = answer.instance_types().first().and_then(|kind| kind.processor_info());
         let all = kind.map(|kind| kind.supported_architectures()).unwrap_or_default();
@@ -105,9 +105,9 @@ impl Aws {
     /// A subnet.
     ///
     /// # Errors
-    /// None of this id, no answer, or no right to one.
+    /// It does not exist, no answer, or no permission.
     pub async fn subnet(&self, id: &str) -> Result<Option<Subnet>, AwsError> {
-        let answer = self.ec2.describe_subnets().subnet_ids(id).send().await;
+        let answer = self.ec2()?.describe_subnets().subnet_ids(id).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeSubnets", &self.region, id, &e))?;
         Ok(answer.subnets().first().map(|subnet| Subnet {
             vpc: subnet.vpc_id().unwrap_or_default().to_owned(),
@@ -119,9 +119,9 @@ impl Aws {
     /// A security group.
     ///
     /// # Errors
-    /// None of this id, no answer, or no right to one.
+    /// It does not exist, no answer, or no permission.
     pub async fn group(&self, id: &str) -> Result<Option<Group>, AwsError> {
-        let answer = self.ec2.describe_security_groups().group_ids(id).send().await;
+        let answer = self.ec2()?.describe_security_groups().group_ids(id).send().await;
         let answer = answer.map_err(|e| failed("ec2:DescribeSecurityGroups", &self.region, id, &e))?;
         let group = answer.security_groups().first();
         Ok(group.map(|group| Group { vpc: group.vpc_id().unwrap_or_default().to_owned() }))

@@ -71,7 +71,7 @@ impl Aws {
     /// # Errors
     /// Why not.
     pub async fn make_change_set(&self, new: &NewChangeSet<'_>) -> Result<String, AwsError> {
-        let request = self.cloudformation.create_change_set();
+        let request = self.cloudformation()?.create_change_set();
         let request = match new.template {
             Template::Previous => request.use_previous_template(true),
             Template::Body(text) => request.template_body(text),
@@ -133,7 +133,7 @@ impl Aws {
         let stack = Some(stack).filter(|stack| !stack.is_empty()).map(str::to_owned);
         let (mut all, mut next) = (None::<ChangeSet>, None);
         loop {
-            let request = self.cloudformation.describe_change_set().set_stack_name(stack.clone());
+            let request = self.cloudformation()?.describe_change_set().set_stack_name(stack.clone());
             let request = request.change_set_name(name).include_property_values(true).set_next_token(next);
             let answer = match request.send().await {
                 Ok(answer) => answer,
@@ -161,7 +161,7 @@ impl Aws {
     pub async fn newest_change_set(&self, stack: &str) -> Result<Option<String>, AwsError> {
         let (mut newest, mut next) = (None, None);
         loop {
-            let request = self.cloudformation.list_change_sets().stack_name(stack).set_next_token(next);
+            let request = self.cloudformation()?.list_change_sets().stack_name(stack).set_next_token(next);
             let answer = request.send().await;
             let answer =
                 answer.map_err(|e| failed("cloudformation:ListChangeSets", &self.region, stack, &e))?;
@@ -184,7 +184,7 @@ impl Aws {
     /// # Errors
     /// Why not.
     pub async fn execute_change_set(&self, id: &str, token: &str, keep_failed: bool) -> Result<(), AwsError> {
-        let request = self.cloudformation.execute_change_set().change_set_name(id);
+        let request = self.cloudformation()?.execute_change_set().change_set_name(id);
         let request = request.client_request_token(token);
         let request = if keep_failed { request.disable_rollback(true) } else { request };
         let answer = request.send().await;
@@ -196,7 +196,7 @@ impl Aws {
     /// # Errors
     /// Why not.
     pub async fn delete_change_set(&self, id: &str) -> Result<(), AwsError> {
-        match self.cloudformation.delete_change_set().change_set_name(id).send().await {
+        match self.cloudformation()?.delete_change_set().change_set_name(id).send().await {
             Ok(_) => Ok(()),
             Err(error) => match failed("cloudformation:DeleteChangeSet", &self.region, id, &error) {
                 error if no_change_set(&error) => Ok(()),

@@ -1,28 +1,28 @@
-//! Run Command: the agent's own documents, run on an instance.
+//! Run Command: runs the agent's own documents on an instance.
 
 use preview_agent::aws::AwsError;
 use tokio::time::{Instant, sleep};
 
 use super::client::Aws;
-use super::error::{failed, is};
+use super::error::{failed, is, permitted};
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// Standard output, which has standard error in it.
+    /// Standard output, with standard error in it.
     pub text: String,
     /// The exit code of the document's script.
     pub code: i32,
 }
 
-/// How long SSM keeps a command for an instance that does not take it, in seconds: the least it allows.
+/// Seconds that SSM keeps a command for an instance that does not fetch it: the least it allows.
 const DELIVERY: i32 = 30;
 
 impl Aws {
-    /// Runs a document on an instance and waits for its end.
+    /// Runs a document on an instance and waits until it has ended.
     ///
     /// # Errors
-    /// The SSM Agent is not registered, there is no such document, or no end came in time.
+    /// The SSM Agent is not registered, the document does not exist, or the command did not end in time.
     pub async fn run_command(
         &self,
         instance: &str,
@@ -33,7 +33,8 @@ impl Aws {
         let operation = "ssm:GetCommandInvocation";
         let begun = Instant::now();
         loop {
-            let answer = self.ssm.get_command_invocation().command_id(&id).instance_id(instance).send().await;
+            let answer =
+                self.ssm()?.get_command_invocation().command_id(&id).instance_id(instance).send().await;
             match answer {
                 Ok(answer) => {
                     let state = answer.status().map(|status| status.as_str().to_owned()).unwrap_or_default();
@@ -45,7 +46,7 @@ impl Aws {
                     }
                 }
                 Err(error) => match failed(operation, &self.region, instance, &error) {
-                    // It was sent a moment ago.
+                    // The command was sent a moment ago.
                     error if is(&error, "InvocationDoesNotExist") => {}
                     error => return Err(error),
                 },
@@ -54,11 +55,21 @@ impl Aws {
                 return Err(AwsError::Unreachable {
                     operation,
                     endpoint: format!("the SSM Agent of {instance}"),
-                    reason: format!("no end of {document} within {} s", self.pace.command.as_secs()),
+                    reason: format!("{document} did not end within {} s", self.pace.command.as_secs()),
                 });
             }
             sleep(self.pace.pause).await;
         }
+    }
+
+    /// Whether the caller may read the output of commands: asks for one that does not exist.
+    ///
+    /// # Errors
+    /// It may not, or AWS did not answer.
+    pub async fn may_read_commands(&self) -> Result<(), AwsError> {
+        let request = self.ssm()?.get_command_invocation().command_id("00000000-0000-0000-0000-000000000000");
+        let answer = request.instance_id("i-00000000000000000").send().await;
+        answer.map(drop).or_else(|e| permitted(failed("ssm:GetCommandInvocation", &self.region, "*", &e)))
     }
 
     async fn send_command(
@@ -71,7 +82,7 @@ impl Aws {
         let begun = Instant::now();
         loop {
             let mut request = self
-                .ssm
+                .ssm()?
                 .send_command()
                 .document_name(document)
                 .instance_ids(instance)
@@ -85,7 +96,7 @@ impl Aws {
                     return Ok(id.unwrap_or_default().to_owned());
                 }
                 Err(error) => match failed(operation, &self.region, document, &error) {
-                    // The same word for an agent that is not up yet and for one of another account.
+                    // AWS uses one code for an agent that is not up yet and for one of another account.
                     error if is(&error, "InvalidInstanceId") && begun.elapsed() < self.pace.command => {}
                     error if is(&error, "InvalidInstanceId") => {
                         return Err(AwsError::Unreachable {

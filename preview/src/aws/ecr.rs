@@ -18,7 +18,7 @@ impl Aws {
         tag: &str,
     ) -> Result<Option<String>, AwsError> {
         let there = aws_sdk_ecr::config::Region::new(region.to_owned());
-        let request = self.ecr.describe_images().registry_id(account).repository_name(repository);
+        let request = self.ecr()?.describe_images().registry_id(account).repository_name(repository);
         let request = request.image_ids(ImageIdentifier::builder().image_tag(tag).build());
         let there = aws_sdk_ecr::config::Builder::new().region(there);
         match request.customize().config_override(there).send().await {

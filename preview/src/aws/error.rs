@@ -1,9 +1,9 @@
-//! From an error of the SDK to one of ours.
+//! Turns errors of the SDK into ours.
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use preview_agent::aws::{AwsError, Call};
 
-/// What EC2 answers with status 500 although nothing is broken: it has none of these machines to give.
+/// Codes that EC2 sends with status 500 although nothing is broken: it has no capacity for this type.
 const CAPACITY: [&str; 4] = [
     "InsufficientInstanceCapacity",
     "InsufficientHostCapacity",
@@ -11,7 +11,7 @@ const CAPACITY: [&str; 4] = [
     "InsufficientCapacity",
 ];
 
-/// The error of a failed call: `operation` in IAM's spelling, `resource` where AWS names none.
+/// The error of a failed call: `operation` in IAM's spelling, `resource` for errors that name none.
 pub(super) fn failed<E>(
     operation: &'static str,
     region: &str,
@@ -32,13 +32,22 @@ where
     Call { operation, endpoint: &format!("{service} in {region}"), resource }.failed(error)
 }
 
-/// Whether AWS refused the request by this name.
+/// Whether the caller is allowed to do what a dry run asked for. AWS checks permissions first, so any refusal but a
+/// denial means that they suffice.
+pub(super) fn permitted(error: AwsError) -> Result<(), AwsError> {
+    match error {
+        AwsError::Rejected { .. } => Ok(()),
+        error => Err(error),
+    }
+}
+
+/// Whether AWS refused the request with this code.
 #[must_use]
 pub fn is(error: &AwsError, code: &str) -> bool {
     error.code() == Some(code)
 }
 
-/// Whether what was to be found or removed is not there, in any of the services' words.
+/// Whether the resource does not exist, by the codes of all services.
 #[must_use]
 pub fn not_there(error: &AwsError) -> bool {
     error.code().is_some_and(|code| {
@@ -47,7 +56,7 @@ pub fn not_there(error: &AwsError) -> bool {
     })
 }
 
-/// Whether there is no room for another machine of this kind at the moment.
+/// Whether EC2 has no capacity for this type at the moment.
 #[must_use]
 pub fn capacity(error: &AwsError) -> bool {
     error.code().is_some_and(|code| CAPACITY.contains(&code))

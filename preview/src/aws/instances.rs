@@ -1,4 +1,4 @@
-//! Instances: found by their tags, looked at, ended.
+//! Instances: finds them by their tags, reads them, terminates them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use preview_agent::aws::AwsError;
 
 use super::client::Aws;
-use super::error::{failed, not_there};
+use super::error::{failed, not_there, permitted};
 use crate::names::{COMMIT, PULL_REQUEST, PURPOSE, REPOSITORY, Repository, Scope, number};
 
 /// One instance.
@@ -17,11 +17,11 @@ pub struct Instance {
     pub id: String,
     /// Its state.
     pub state: State,
-    /// Why it is in this state, where AWS says so.
+    /// AWS's reason for this state, if it gives one.
     pub reason: Option<String>,
     /// Its public IPv4 address.
     pub public_ip: Option<String>,
-    /// When it was launched, in seconds since 1970.
+    /// Time of the launch, in seconds since 1970.
     pub launched: i64,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
@@ -30,29 +30,29 @@ pub struct Instance {
 /// The state of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// On its way up.
+    /// It starts.
     Pending,
-    /// Up.
+    /// It runs.
     Running,
-    /// On its way down for good.
+    /// It terminates.
     ShuttingDown,
-    /// Gone; AWS lists it for an hour.
+    /// It is gone; AWS lists it for an hour.
     Terminated,
-    /// Stopped, or being stopped.
+    /// It is stopped, or stops.
     Stopped,
-    /// A state that is new to this program.
+    /// A state that this program does not know.
     Other,
 }
 
 impl State {
-    /// Whether it is gone, or goes whatever is done.
+    /// Whether it is gone or terminates.
     #[must_use]
     pub fn is_over(self) -> bool {
         matches!(self, Self::ShuttingDown | Self::Terminated)
     }
 }
 
-/// Which instances.
+/// Selects instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     /// Those of this repository.
@@ -62,8 +62,8 @@ pub struct Filter {
 }
 
 impl Instance {
-    /// The pull request that it belongs to. Whatever lacks one of our tags is nobody's to end: an answer
-    /// may come without tags.
+    /// The number of its pull request. `None` if one of our tags is missing, so that nobody terminates it: an
+    /// answer may come without tags.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
         let purpose = self.tags.get(PURPOSE)?;
@@ -71,33 +71,33 @@ impl Instance {
         number(self.tags.get(PULL_REQUEST)?).filter(|_| ours)
     }
 
-    /// The repository that it belongs to.
+    /// Its repository.
     #[must_use]
     pub fn repository(&self) -> Option<Repository> {
         self.tags.get(REPOSITORY)?.parse().ok()
     }
 
-    /// Whether all pull requests of the repository take turns on it.
+    /// Whether all pull requests of the repository share it.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.tags.get(PURPOSE).is_some_and(|purpose| purpose == Scope::Repository.purpose())
     }
 
-    /// The commit that it was launched for.
+    /// The commit for which it was launched.
     #[must_use]
     pub fn commit(&self) -> Option<&str> {
         self.tags.get(COMMIT).map(String::as_str)
     }
 }
 
-/// States in which an instance can still be ended, or serves.
+/// States of instances that may serve or can still be terminated.
 const ALIVE: [&str; 4] = ["pending", "running", "stopping", "stopped"];
 
 impl Aws {
-    /// Previews that are alive: all of the account's, or those of a repository or pull request.
+    /// Instances of previews that are not terminated: all of the account, or those of a repository or pull request.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn previews(&self, filter: Option<&Filter>) -> Result<Vec<Instance>, AwsError> {
         let by = |name: &str, values: Vec<String>| {
             types::Filter::builder().name(name).set_values(Some(values)).build()
@@ -110,7 +110,7 @@ impl Aws {
             filters.push(by("tag:PullRequest", vec![number.to_string()]));
         }
         let mut all = self.describe(filters, None).await?;
-        // The repository is compared here, since case does not count in it.
+        // Compared here, since case does not count in a repository's name and EC2's filters mind it.
         all.retain(|instance| {
             !instance.state.is_over()
                 && filter.is_none_or(|filter| {
@@ -121,10 +121,10 @@ impl Aws {
         Ok(all)
     }
 
-    /// One instance by its id; `None` where AWS does not know it, or not yet.
+    /// One instance by its id; `None` if AWS does not know it, or not yet.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn instance(&self, id: &str) -> Result<Option<Instance>, AwsError> {
         match self.describe(Vec::new(), Some(id)).await {
             Ok(found) => Ok(found.into_iter().next()),
@@ -141,7 +141,7 @@ impl Aws {
         let operation = "ec2:DescribeInstances";
         let (mut all, mut next) = (Vec::new(), None);
         loop {
-            let mut request = self.ec2.describe_instances().set_next_token(next);
+            let mut request = self.ec2()?.describe_instances().set_next_token(next);
             request = match id {
                 Some(id) => request.instance_ids(id),
                 None => request.set_filters(Some(filters.clone())),
@@ -150,7 +150,7 @@ impl Aws {
             for reservation in answer.reservations() {
                 all.extend(reservation.instances().iter().filter_map(read));
             }
-            // A page may be empty and not be the last.
+            // An empty page may be followed by others.
             next = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
             if next.is_none() {
                 return Ok(all);
@@ -158,12 +158,12 @@ impl Aws {
         }
     }
 
-    /// Ends an instance; one that is gone already is no failure.
+    /// Terminates an instance; that it is gone already is no error.
     ///
     /// # Errors
-    /// It may not be ended: no right, or protected against it.
+    /// No permission, or the instance is protected against termination.
     pub async fn terminate(&self, id: &str) -> Result<(), AwsError> {
-        match self.ec2.terminate_instances().instance_ids(id).send().await {
+        match self.ec2()?.terminate_instances().instance_ids(id).send().await {
             Ok(_) => Ok(()),
             Err(error) => match failed("ec2:TerminateInstances", &self.region, id, &error) {
                 error if not_there(&error) => Ok(()),
@@ -172,18 +172,27 @@ impl Aws {
         }
     }
 
-    /// The last lines of what the instance wrote to its console; empty where AWS has nothing yet.
+    /// Asks EC2 whether it would allow to terminate an instance; terminates none.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// It would not, or did not answer.
+    pub async fn may_terminate(&self, id: &str) -> Result<(), AwsError> {
+        let answer = self.ec2()?.terminate_instances().instance_ids(id).dry_run(true).send().await;
+        answer.map(drop).or_else(|e| permitted(failed("ec2:TerminateInstances", &self.region, id, &e)))
+    }
+
+    /// The last lines of the instance's console; empty if AWS has none yet.
+    ///
+    /// # Errors
+    /// No answer, or no permission.
     pub async fn console(&self, id: &str) -> Result<String, AwsError> {
         let operation = "ec2:GetConsoleOutput";
         let ask = async |latest: bool| {
-            let request = self.ec2.get_console_output().instance_id(id).latest(latest);
+            let request = self.ec2()?.get_console_output().instance_id(id).latest(latest);
             request.send().await.map_err(|e| failed(operation, &self.region, id, &e))
         };
         let answer = match ask(true).await {
-            // The newest output is to be had of Nitro machines only.
+            // Only Nitro instances have the newest output.
             Err(AwsError::Rejected { .. }) => ask(false).await?,
             answer => answer?,
         };

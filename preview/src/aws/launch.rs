@@ -1,4 +1,4 @@
-//! RunInstances: the one call that costs money, and its rehearsal with the very same request.
+//! RunInstances: the one call that costs money, and a dry run of the very same request.
 
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
@@ -12,7 +12,7 @@ use preview_agent::aws::AwsError;
 use super::client::Aws;
 use super::error::{failed, is};
 
-/// What is launched, down to the last word.
+/// The complete request of a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
     /// `ami-…`
@@ -33,20 +33,20 @@ pub struct Launch {
     pub user_data: String,
     /// The tags of instance, volume and network interface.
     pub tags: Vec<(String, String)>,
-    /// Two requests of one token are one launch.
+    /// Two requests with one token are one launch.
     pub token: String,
 }
 
 const OPERATION: &str = "ec2:RunInstances";
 
 impl Aws {
-    /// Asks whether the launch would be allowed, and launches nothing.
+    /// Asks EC2 whether it would allow the launch; launches nothing.
     ///
     /// # Errors
-    /// Why it would not.
+    /// EC2's reason against it.
     pub async fn rehearse(&self, launch: &Launch) -> Result<(), AwsError> {
-        match self.request(launch).dry_run(true).send().await {
-            // AWS never answers a rehearsal so.
+        match self.request(launch)?.dry_run(true).send().await {
+            // AWS never answers a dry run so.
             Ok(_) => Ok(()),
             Err(error) => match failed(OPERATION, &self.region, &launch.kind, &error) {
                 error if is(&error, "DryRunOperation") => Ok(()),
@@ -55,23 +55,24 @@ impl Aws {
         }
     }
 
-    /// Launches an instance; its id. The SDK does not repeat it: its last error would hide the first.
+    /// Launches an instance and returns its id. The SDK does not repeat the request: its last error would hide the
+    /// first.
     ///
     /// # Errors
-    /// Why not.
+    /// EC2's reason against it.
     pub async fn launch(&self, launch: &Launch) -> Result<String, AwsError> {
         let once = aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled());
-        let answer = self.request(launch).customize().config_override(once).send().await;
+        let answer = self.request(launch)?.customize().config_override(once).send().await;
         let answer = answer.map_err(|e| failed(OPERATION, &self.region, &launch.kind, &e))?;
         let id = answer.instances().first().and_then(|instance| instance.instance_id());
         id.map(str::to_owned).ok_or_else(|| AwsError::Unavailable {
             operation: OPERATION,
             endpoint: format!("EC2 in {}", self.region),
-            reason: "an answer without an instance".to_owned(),
+            reason: "the answer has no instance".to_owned(),
         })
     }
 
-    fn request(&self, launch: &Launch) -> RunInstancesFluentBuilder {
+    fn request(&self, launch: &Launch) -> Result<RunInstancesFluentBuilder, AwsError> {
         let metadata = InstanceMetadataOptionsRequest::builder()
             .http_tokens(HttpTokensState::Required)
             .http_put_response_hop_limit(1)
@@ -89,7 +90,7 @@ impl Aws {
             .delete_on_termination(true);
         let root = BlockDeviceMapping::builder().device_name(&launch.root_device).ebs(volume.build());
         let mut request = self
-            .ec2
+            .ec2()?
             .run_instances()
             .image_id(&launch.ami)
             .instance_type(launch.kind.as_str().into())
@@ -102,15 +103,15 @@ impl Aws {
             .metadata_options(metadata.build())
             .network_interfaces(interface.build())
             .block_device_mappings(root.build());
-        // An account may refuse whatever lacks its tags.
+        // An account's policy may require tags on every resource.
         for resource in [ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface] {
             request = request.tag_specifications(tagged(resource, &launch.tags));
         }
-        request
+        Ok(request)
     }
 }
 
-/// Tags for what a request makes.
+/// Tags for the resources that a request makes.
 pub(super) fn tagged(resource: ResourceType, tags: &[(String, String)]) -> TagSpecification {
     let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
     TagSpecification::builder().resource_type(resource).set_tags(Some(tags.collect())).build()

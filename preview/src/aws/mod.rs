@@ -1,5 +1,5 @@
-//! AWS: what the account has, and what is changed there. Every call has a limit, and every error is one that
-//! tells what can be done about it.
+//! AWS: reads what the account has, and changes it. Every call has a time limit, and errors are sorted by their
+//! remedy.
 
 mod account;
 mod change_set;

@@ -11,12 +11,12 @@ use super::error::{failed, is, not_there};
 const BATCH: usize = 10;
 
 impl Aws {
-    /// A parameter's value as it is stored; `None` where there is none.
+    /// A parameter's stored value, not decrypted; `None` if it does not exist.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn parameter(&self, name: &str) -> Result<Option<String>, AwsError> {
-        match self.ssm.get_parameter().name(name).send().await {
+        match self.ssm()?.get_parameter().name(name).send().await {
             Ok(answer) => Ok(answer.parameter().and_then(|it| it.value()).map(str::to_owned)),
             Err(error) => match failed("ssm:GetParameter", &self.region, name, &error) {
                 error if not_there(&error) => Ok(None),
@@ -25,10 +25,10 @@ impl Aws {
         }
     }
 
-    /// Stores a secret under this name, tagged.
+    /// Stores a secret with these tags.
     ///
     /// # Errors
-    /// Why not.
+    /// No answer, or AWS refused it.
     pub async fn store(
         &self,
         name: &str,
@@ -40,15 +40,15 @@ impl Aws {
             Err(error) if is(&error, "ParameterAlreadyExists") => {}
             end => return end,
         }
-        // A put that overwrites takes no tags.
+        // A request that overwrites takes no tags.
         self.put(name, value, ParameterType::SecureString, true, &[]).await?;
         self.tag(name, tags).await
     }
 
-    /// Makes a parameter with this text and these tags; one that is there keeps its text and gets the tags.
+    /// Makes a parameter with this text and these tags; an existing one keeps its text and gets the tags.
     ///
     /// # Errors
-    /// Why not.
+    /// No answer, or AWS refused it.
     pub async fn keep_place(
         &self,
         name: &str,
@@ -61,11 +61,11 @@ impl Aws {
         }
     }
 
-    /// Writes a text that is no secret under this name, in the place of what is there.
+    /// Writes another text into a parameter, which keeps its tags.
     ///
     /// # Errors
-    /// Why not.
-    pub async fn remember(&self, name: &str, text: &str) -> Result<(), AwsError> {
+    /// No answer, or AWS refused it.
+    pub async fn overwrite(&self, name: &str, text: &str) -> Result<(), AwsError> {
         self.put(name, &text.into(), ParameterType::String, true, &[]).await
     }
 
@@ -77,14 +77,14 @@ impl Aws {
         overwrite: bool,
         tags: &[(String, String)],
     ) -> Result<(), AwsError> {
-        let mut request = self.ssm.put_parameter().name(name).value(value.expose_secret()).r#type(kind);
+        let mut request = self.ssm()?.put_parameter().name(name).value(value.expose_secret()).r#type(kind);
         request = if overwrite { request.overwrite(true) } else { request.set_tags(Some(made(tags))) };
         let answer = request.send().await;
         answer.map(drop).map_err(|e| failed("ssm:PutParameter", &self.region, name, &e))
     }
 
     async fn tag(&self, name: &str, tags: &[(String, String)]) -> Result<(), AwsError> {
-        let request = self.ssm.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter);
+        let request = self.ssm()?.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter);
         let answer = request.resource_id(name).set_tags(Some(made(tags))).send().await;
         answer.map(drop).map_err(|e| failed("ssm:AddTagsToResource", &self.region, name, &e))
     }
@@ -92,11 +92,12 @@ impl Aws {
     /// The names of all parameters in this folder and below it.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn names(&self, folder: &str) -> Result<Vec<String>, AwsError> {
         let (mut all, mut next) = (Vec::new(), None);
         loop {
-            let request = self.ssm.get_parameters_by_path().path(folder).recursive(true).set_next_token(next);
+            let request =
+                self.ssm()?.get_parameters_by_path().path(folder).recursive(true).set_next_token(next);
             let answer = request.send().await;
             let answer = answer.map_err(|e| failed("ssm:GetParametersByPath", &self.region, folder, &e))?;
             all.extend(answer.parameters().iter().filter_map(|it| it.name()).map(str::to_owned));
@@ -110,7 +111,7 @@ impl Aws {
     /// The names of all parameters with these tags.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn tagged_names(&self, tags: &[(&str, &str)]) -> Result<Vec<String>, AwsError> {
         let filters = tags.iter().filter_map(|(key, value)| {
             ParameterStringFilter::builder()
@@ -124,7 +125,7 @@ impl Aws {
         let (mut all, mut next) = (Vec::new(), None);
         loop {
             let request = self
-                .ssm
+                .ssm()?
                 .describe_parameters()
                 .set_parameter_filters(Some(filters.clone()))
                 .set_next_token(next);
@@ -138,13 +139,13 @@ impl Aws {
         }
     }
 
-    /// Deletes parameters; those that are gone already are no failure.
+    /// Deletes parameters; that some are gone already is no error.
     ///
     /// # Errors
-    /// Why not.
+    /// No answer, or AWS refused it.
     pub async fn delete(&self, names: &[String]) -> Result<(), AwsError> {
         for batch in names.chunks(BATCH) {
-            let answer = self.ssm.delete_parameters().set_names(Some(batch.to_vec())).send().await;
+            let answer = self.ssm()?.delete_parameters().set_names(Some(batch.to_vec())).send().await;
             answer.map_err(|e| failed("ssm:DeleteParameters", &self.region, &batch.join(", "), &e))?;
         }
         Ok(())

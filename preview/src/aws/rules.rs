@@ -2,41 +2,42 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ec2::operation::authorize_security_group_ingress::builders::AuthorizeSecurityGroupIngressFluentBuilder;
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule};
 use ipnet::IpNet;
 use preview_agent::aws::AwsError;
 
 use super::client::Aws;
-use super::error::{failed, is, not_there};
+use super::error::{failed, is, not_there, permitted};
 use super::launch::tagged;
 
-/// A rule that is there.
+/// An existing rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// `sgr-…`
     pub id: String,
     /// Its group.
     pub group: String,
-    /// The first port, which is the last one in ours.
+    /// The first port; our rules have one port only.
     pub port: i32,
-    /// Whom it admits.
+    /// The admitted network.
     pub from: Option<IpNet>,
-    /// What it says of itself.
+    /// Its description.
     pub description: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
 }
 
-/// A rule that is to be.
+/// A rule to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
     /// The group.
     pub group: String,
     /// The port.
     pub port: u16,
-    /// Whom it admits.
+    /// The admitted network.
     pub from: IpNet,
-    /// What it says of itself; letters, digits, blanks and `._-:/()#,@[]+=&;{}!$*`.
+    /// Its description: letters, digits, blanks and `._-:/()#,@[]+=&;{}!$*`.
     pub description: String,
     /// Its tags.
     pub tags: Vec<(String, String)>,
@@ -46,7 +47,7 @@ impl Aws {
     /// The ingress rules of a group.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn rules(&self, group: &str) -> Result<Vec<Rule>, AwsError> {
         self.described(Filter::builder().name("group-id").values(group).build(), group).await
     }
@@ -54,7 +55,7 @@ impl Aws {
     /// The ingress rules of all groups whose tag has one of these values.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn tagged_rules(&self, tag: &str, values: &[&str]) -> Result<Vec<Rule>, AwsError> {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
         self.described(Filter::builder().name(format!("tag:{tag}")).set_values(Some(values)).build(), "*")
@@ -66,7 +67,7 @@ impl Aws {
         let (mut all, mut next) = (Vec::new(), None);
         loop {
             let request =
-                self.ec2.describe_security_group_rules().filters(filter.clone()).set_next_token(next);
+                self.ec2()?.describe_security_group_rules().filters(filter.clone()).set_next_token(next);
             let answer = request.send().await.map_err(|e| failed(operation, &self.region, resource, &e))?;
             all.extend(answer.security_group_rules().iter().filter_map(read));
             next = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
@@ -76,28 +77,13 @@ impl Aws {
         }
     }
 
-    /// Opens a port to somebody; the rule. That it is open already is no failure, and none of ours.
+    /// Makes a rule and returns it; `None` if another rule admits the network already.
     ///
     /// # Errors
-    /// Why not.
+    /// No answer, or AWS refused it.
     pub async fn open(&self, opening: &Opening) -> Result<Option<Rule>, AwsError> {
-        let Opening { group, port, from, description, tags } = opening;
-        let permission =
-            IpPermission::builder().ip_protocol("tcp").from_port((*port).into()).to_port((*port).into());
-        let permission = match from {
-            IpNet::V4(net) => permission
-                .ip_ranges(IpRange::builder().cidr_ip(net.to_string()).description(description).build()),
-            IpNet::V6(net) => permission.ipv6_ranges(
-                Ipv6Range::builder().cidr_ipv6(net.to_string()).description(description).build(),
-            ),
-        };
-        let request = self
-            .ec2
-            .authorize_security_group_ingress()
-            .group_id(group)
-            .ip_permissions(permission.build())
-            .tag_specifications(tagged(ResourceType::SecurityGroupRule, tags));
-        match request.send().await {
+        let group = &opening.group;
+        match self.opening(opening)?.send().await {
             Ok(answer) => Ok(answer.security_group_rules().iter().find_map(read)),
             Err(error) => match failed("ec2:AuthorizeSecurityGroupIngress", &self.region, group, &error) {
                 error if is(&error, "InvalidPermission.Duplicate") => Ok(None),
@@ -106,12 +92,39 @@ impl Aws {
         }
     }
 
-    /// Removes a rule; one that is gone already is no failure.
+    fn opening(&self, opening: &Opening) -> Result<AuthorizeSecurityGroupIngressFluentBuilder, AwsError> {
+        let request = self.ec2()?.authorize_security_group_ingress().group_id(&opening.group);
+        let tags = tagged(ResourceType::SecurityGroupRule, &opening.tags);
+        Ok(request.ip_permissions(permission(opening)).tag_specifications(tags))
+    }
+
+    /// Asks EC2 whether it would allow to make this rule; makes none.
     ///
     /// # Errors
-    /// Why not.
+    /// It would not, or did not answer.
+    pub async fn may_open(&self, opening: &Opening) -> Result<(), AwsError> {
+        let answer = self.opening(opening)?.dry_run(true).send().await;
+        let operation = "ec2:AuthorizeSecurityGroupIngress";
+        answer.map(drop).or_else(|e| permitted(failed(operation, &self.region, &opening.group, &e)))
+    }
+
+    /// Asks EC2 whether it would allow to remove this rule, which need not exist; removes none.
+    ///
+    /// # Errors
+    /// It would not, or did not answer.
+    pub async fn may_close(&self, opening: &Opening) -> Result<(), AwsError> {
+        let request = self.ec2()?.revoke_security_group_ingress().group_id(&opening.group);
+        let answer = request.ip_permissions(permission(opening)).dry_run(true).send().await;
+        let operation = "ec2:RevokeSecurityGroupIngress";
+        answer.map(drop).or_else(|e| permitted(failed(operation, &self.region, &opening.group, &e)))
+    }
+
+    /// Removes a rule; that it is gone already is no error.
+    ///
+    /// # Errors
+    /// No answer, or AWS refused it.
     pub async fn close(&self, rule: &Rule) -> Result<(), AwsError> {
-        let request = self.ec2.revoke_security_group_ingress().group_id(&rule.group);
+        let request = self.ec2()?.revoke_security_group_ingress().group_id(&rule.group);
         match request.security_group_rule_ids(&rule.id).send().await {
             Ok(_) => Ok(()),
             Err(error) => match failed("ec2:RevokeSecurityGroupIngress", &self.region, &rule.group, &error) {
@@ -120,6 +133,20 @@ impl Aws {
             },
         }
     }
+}
+
+fn permission(opening: &Opening) -> IpPermission {
+    let Opening { port, from, description, .. } = opening;
+    let permission =
+        IpPermission::builder().ip_protocol("tcp").from_port((*port).into()).to_port((*port).into());
+    let permission = match from {
+        IpNet::V4(net) => {
+            permission.ip_ranges(IpRange::builder().cidr_ip(net.to_string()).description(description).build())
+        }
+        IpNet::V6(net) => permission
+            .ipv6_ranges(Ipv6Range::builder().cidr_ipv6(net.to_string()).description(description).build()),
+    };
+    permission.build()
 }
 
 fn read(rule: &SecurityGroupRule) -> Option<Rule> {

@@ -24,7 +24,7 @@ impl Aws {
         // Services of old have no cluster in their ARN, and are of the usual one.
         let path = arn.rsplit_once(":service/").map_or(arn, |(_, path)| path);
         let cluster = path.split_once('/').map_or("default", |(cluster, _)| cluster);
-        let answer = self.ecs.describe_services().cluster(cluster).services(arn).send().await;
+        let answer = self.ecs()?.describe_services().cluster(cluster).services(arn).send().await;
         let answer = answer.map_err(|e| failed("ecs:DescribeServices", &self.region, arn, &e))?;
         let events = answer.services().iter().flat_map(|service| service.events());
         let said = events.filter_map(|event| {

@@ -91,7 +91,8 @@ impl Aws {
     ) -> Result<Vec<Event>, AwsError> {
         let (mut all, mut next) = (Vec::new(), None);
         'pages: loop {
-            let request = self.cloudformation.describe_stack_events().stack_name(stack).set_next_token(next);
+            let request =
+                self.cloudformation()?.describe_stack_events().stack_name(stack).set_next_token(next);
             let answer = request.send().await;
             let answer =
                 answer.map_err(|e| failed("cloudformation:DescribeStackEvents", &self.region, stack, &e))?;
@@ -115,7 +116,7 @@ impl Aws {
     /// # Errors
     /// No answer, or no right to one.
     pub async fn newest_event(&self, stack: &str) -> Result<Option<String>, AwsError> {
-        let request = self.cloudformation.describe_stack_events().stack_name(stack);
+        let request = self.cloudformation()?.describe_stack_events().stack_name(stack);
         let answer = request.send().await;
         let answer =
             answer.map_err(|e| failed("cloudformation:DescribeStackEvents", &self.region, stack, &e))?;
@@ -129,7 +130,7 @@ impl Aws {
     pub async fn validations(&self, change_set: &str) -> Result<Vec<Validation>, AwsError> {
         let (mut all, mut next) = (Vec::new(), None);
         loop {
-            let request = self.cloudformation.describe_events().change_set_name(change_set);
+            let request = self.cloudformation()?.describe_events().change_set_name(change_set);
             let answer = request.set_next_token(next).send().await;
             let answer =
                 answer.map_err(|e| failed("cloudformation:DescribeEvents", &self.region, change_set, &e))?;

@@ -113,7 +113,7 @@ impl Aws {
     /// # Errors
     /// No answer, or no right to one.
     pub async fn stack(&self, name: &str) -> Result<Option<Stack>, AwsError> {
-        let answer = self.cloudformation.describe_stacks().stack_name(name).send().await;
+        let answer = self.cloudformation()?.describe_stacks().stack_name(name).send().await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => match failed("cloudformation:DescribeStacks", &self.region, name, &error) {
@@ -143,7 +143,7 @@ impl Aws {
     /// # Errors
     /// It is no template, no answer, or no right to one.
     pub async fn summary(&self, stack: &str, template: &Template) -> Result<Summary, AwsError> {
-        let request = self.cloudformation.get_template_summary();
+        let request = self.cloudformation()?.get_template_summary();
         let request = match template {
             Template::Previous => request.stack_name(stack),
             Template::Body(text) => request.template_body(text),

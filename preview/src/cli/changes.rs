@@ -139,7 +139,7 @@ impl Changes {
     /// # Errors
     /// Why it failed.
     pub(super) async fn run(self, output: &Output, redactor: Redactor, pace: Pace) -> Result<u8, Failure> {
-        let aws = Aws::connect(pace).await?;
+        let aws = Aws::connect(pace).await;
         let job = StackJob { aws, variables: Variables::from_env(), output: output.clone(), redactor };
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         match self {

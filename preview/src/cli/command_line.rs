@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::changes::Changes;
-use crate::names::Repository;
+use crate::names::{self, Repository};
 use crate::settings::folder;
 
-/// Give a pull request a preview on EC2, and take it away again
+/// Give a pull request a preview on EC2, and remove it again
 ///
-/// Launches an instance that brings the application up by itself, watches what
-/// it reports, tells the pull request, and leaves nothing behind. In a workflow
-/// everything is known from the event; on a laptop say which pull request.
+/// Launches an instance that deploys the application by itself, watches its
+/// status, reports to the pull request, and leaves nothing behind. A workflow's
+/// event names the pull request; on a laptop give its number.
 #[derive(Debug, Parser)]
 #[command(name = "preview", version, max_term_width = 80)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
@@ -28,7 +28,7 @@ pub(super) struct Common {
     /// The repository [env: GITHUB_REPOSITORY]
     #[arg(long, global = true, value_name = "OWNER/NAME")]
     pub(super) repository: Option<Repository>,
-    /// The settings, in place of preview.yaml in the repository
+    /// Read the settings from this file, not from preview.yaml in the repository
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) settings: Option<PathBuf>,
     /// Write one JSON document on standard output
@@ -36,29 +36,30 @@ pub(super) struct Common {
     pub(super) json: bool,
 }
 
-/// What can be asked for.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// See whether all that a preview needs is there, and touch nothing
+    /// Check everything that a preview needs, and change nothing
     Check(Launch),
-    /// Bring a preview up, and wait until it serves or has failed
+    /// Launch a preview, and wait until it serves or fails
     Up(Launch),
-    /// Wait for a preview that is there
+    /// Wait for a preview that was launched before
     Wait(Waiting),
-    /// Take a preview down
+    /// Remove a preview
     Down {
-        /// The pull request; in a workflow that of the event
+        /// The pull request's number; default is the event's
+        #[arg(value_parser = pull_request)]
         number: Option<u64>,
-        /// Only pull requests that had this label [env: PREVIEW_LABEL]
+        /// Only for pull requests that had this label [env: PREVIEW_LABEL]
         #[arg(long)]
         label: Option<String>,
-        /// Also that of an open pull request
+        /// Remove it although the pull request is open
         #[arg(long)]
         force: bool,
     },
-    /// Look for what closed pull requests have left
+    /// Find what closed pull requests left behind
     Sweep {
-        /// Take it down; on a schedule that goes without saying
+        /// Remove it; a scheduled run always does
         #[arg(long)]
         act: bool,
     },
@@ -66,25 +67,32 @@ pub enum Command {
     List,
     /// Show the agent's status of a preview
     Status {
-        /// The pull request
+        /// The pull request's number
+        #[arg(value_parser = pull_request)]
         number: u64,
     },
     /// Show the newest lines of a log on the instance
     Logs {
-        /// The pull request
+        /// The pull request's number
+        #[arg(value_parser = pull_request)]
         number: u64,
-        /// Whose log
+        /// The log to show
         #[arg(value_enum, default_value_t = Source::App)]
         source: Source,
     },
     /// Change a CloudFormation stack: reviewed, gated, applied, and the way back
     #[command(subcommand)]
     Changes(Changes),
-    /// Print the IAM policy that all this needs
+    /// Print the IAM policy that these commands need
     IamPolicy(Policy),
 }
 
-/// A policy; what is not said stands in it in capitals.
+/// Reads a pull request's number.
+fn pull_request(text: &str) -> Result<u64, &'static str> {
+    names::number(text).ok_or("expected the number of a pull request, from 1 on")
+}
+
+/// Options of a policy; it has placeholders in capitals for missing ones.
 #[derive(Debug, Args)]
 pub struct Policy {
     /// The folder of all parameters, as in the settings
@@ -100,62 +108,67 @@ pub struct Policy {
         default_value = "arn:aws:iam::ACCOUNT:instance-profile/INSTANCE-PROFILE"
     )]
     pub(super) profile: String,
-    /// ARN of a group whose rules may change; may be repeated
+    /// ARN of a security group whose rules may change; repeat it for several
     #[arg(
         long = "security-group",
         value_name = "ARN",
         default_value = "arn:aws:ec2:REGION:ACCOUNT:security-group/GROUP"
     )]
     pub(super) groups: Vec<String>,
+    /// Parameter of your own machine image, where `instance.ami` has resolve:ssm:
+    #[arg(long, value_name = "NAME", value_parser = folder)]
+    pub(super) image_parameter: Option<String>,
 }
 
-/// A launch.
+/// Options of a launch.
 #[derive(Debug, Args)]
 pub struct Launch {
-    /// The pull request; in a workflow that of the event
+    /// The pull request's number; default is the event's
+    #[arg(value_parser = pull_request)]
     pub(super) number: Option<u64>,
-    /// The commit; in a workflow that of the event, else the pull request's newest
+    /// The commit; default is the event's, else the pull request's newest
     #[arg(long, value_name = "COMMIT")]
     pub(super) sha: Option<String>,
-    /// Only pull requests with this label [env: PREVIEW_LABEL]
+    /// Only for pull requests with this label [env: PREVIEW_LABEL]
     #[arg(long)]
     pub(super) label: Option<String>,
     /// Minutes to wait for an outcome
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=120))]
     pub(super) minutes: u64,
-    /// URL of the folder with the agent's executables [env: PREVIEW_AGENT_RELEASE]
+    /// URL of the folder that holds the agent's executables [env: PREVIEW_AGENT_RELEASE]
     #[arg(long, value_name = "URL")]
     pub(super) agent_release: Option<String>,
-    /// Their SHA256SUMS [env: PREVIEW_AGENT_SUMS]
+    /// The file SHA256SUMS of these executables [env: PREVIEW_AGENT_SUMS]
     #[arg(long, value_name = "FILE")]
     pub(super) agent_sums: Option<PathBuf>,
 }
 
-/// A wait.
+/// Options of a wait.
 #[derive(Debug, Args)]
 pub struct Waiting {
-    /// The pull request; in a workflow that of the event
+    /// The pull request's number; default is the event's
+    #[arg(value_parser = pull_request)]
     pub(super) number: Option<u64>,
     /// Minutes to wait for an outcome
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=120))]
     pub(super) minutes: u64,
 }
 
-/// Whose log.
+/// The log of an instance.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Source {
-    /// The application's
+    /// The application's log
     App,
-    /// That of jobs and migration
+    /// The log of jobs and migration
     Migrate,
-    /// The image's build
+    /// The log of the image's build
     Build,
-    /// The agent's
+    /// The agent's log
     Agent,
 }
 
 impl Source {
-    /// As `agent logs` calls it.
+    /// The name that `agent logs` takes.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::App => "app",

@@ -1,4 +1,4 @@
-//! Runs a command and says how it ended.
+//! Runs a command and reports the outcome.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +23,7 @@ impl Cli {
         self.run_at(Pace::default())
     }
 
-    /// The same at this pace.
+    /// The same with these intervals and limits.
     #[must_use]
     pub fn run_at(self, pace: Pace) -> u8 {
         let redactor = Redactor::default();
@@ -35,7 +35,7 @@ impl Cli {
             Ok(runtime) => runtime.block_on(self.dispatch(&output, redactor, pace)),
             Err(error) => Err(Failure::new(error.to_string())),
         };
-        ended.unwrap_or_else(|failure| {
+        let code = ended.unwrap_or_else(|failure| {
             for line in failure.text().lines() {
                 output.complain(line);
             }
@@ -47,7 +47,8 @@ impl Cli {
                 );
             }
             failure.code
-        })
+        });
+        output.end(code)
     }
 
     async fn dispatch(self, output: &Output, redactor: Redactor, pace: Pace) -> Result<u8, Failure> {
@@ -56,13 +57,14 @@ impl Cli {
             let named = common.repository.map(|it| it.to_string());
             let repository = named.or_else(|| Variables::from_env().text("GITHUB_REPOSITORY"));
             let repository = repository.unwrap_or_else(|| "OWNER/NAME".to_owned());
-            let Policy { path, role, profile, groups } = policy;
+            let Policy { path, role, profile, groups, image_parameter } = policy;
             output.print(&iam_policy::policy(&Place {
                 repository: &repository,
                 path,
                 role,
                 profile,
                 groups,
+                image_parameter: image_parameter.as_deref(),
             }));
             return Ok(exit::OK);
         }
@@ -81,26 +83,26 @@ impl Cli {
                     (None, Some(Intent::Up { number, sha })) => (number, Some(sha)),
                     (None, Some(Intent::Skip(why))) => return Ok(skipped(&job, &why)),
                     (None, Some(Intent::Down { .. } | Intent::Sweep)) => {
-                        return Ok(skipped(&job, "this event takes previews down"));
+                        return Ok(skipped(&job, "this event removes previews"));
                     }
                     (None, None) => return Err(no_number()),
                 };
-                Ok(told(&job, &steps::up(&job, number, sha.as_deref(), &release, limit).await?))
+                Ok(finish(&job, &steps::up(&job, number, sha.as_deref(), &release, limit).await?))
             }
             Command::Wait(waiting) => {
                 let number = number(&job, waiting.number)?;
-                Ok(told(&job, &steps::wait(&job, number, minutes(waiting.minutes)).await?))
+                Ok(finish(&job, &steps::wait(&job, number, minutes(waiting.minutes)).await?))
             }
             Command::Down { number: asked, label, force } => {
                 let (number, unlabeled) = match (asked, intent(&job, label.as_deref())?) {
                     (Some(number), _) => (number, false),
                     (None, Some(Intent::Down { number, unlabeled })) => (number, unlabeled),
                     (None, Some(Intent::Skip(why))) => return Ok(skipped(&job, &why)),
-                    (None, Some(_)) => return Ok(skipped(&job, "this event takes nothing down")),
+                    (None, Some(_)) => return Ok(skipped(&job, "this event removes nothing")),
                     (None, None) => return Err(no_number()),
                 };
                 let label = label.or_else(|| job.variables.text("PREVIEW_LABEL")).filter(|_| unlabeled);
-                Ok(told(&job, &steps::down(&job, number, force, label.as_deref()).await?))
+                Ok(finish(&job, &steps::down(&job, number, force, label.as_deref()).await?))
             }
             Command::Sweep { act } => {
                 let scheduled = intent(&job, None)? == Some(Intent::Sweep);
@@ -153,10 +155,10 @@ fn number(job: &Job, asked: Option<u64>) -> Result<u64, Failure> {
 }
 
 fn no_number() -> Failure {
-    Failure { code: exit::USAGE, ..Failure::new("which pull request? Say its number") }
+    Failure { code: exit::USAGE, ..Failure::new("which pull request? Give its number") }
 }
 
-/// Nothing is to be done, which is no failure.
+/// There is nothing to do, which is no failure.
 fn skipped(job: &Job, why: &str) -> u8 {
     job.output.say(&format!("skipped: {why}"));
     job.output.values(&[("outcome", "skipped")]);
@@ -166,13 +168,14 @@ fn skipped(job: &Job, why: &str) -> u8 {
     exit::OK
 }
 
-fn told(job: &Job, ended: &Ended) -> u8 {
+/// Writes the outcome; returns the exit code.
+fn finish(job: &Job, ended: &Ended) -> u8 {
     job.output.values(&[("outcome", ended.outcome)]);
     if job.output.json {
-        let told = &ended.told;
+        let report = &ended.report;
         let document = json!({
-            "outcome": ended.outcome, "commit": told.sha, "instance_id": told.instance, "url": told.url,
-            "public_ip": ended.address, "verdict": told.line(), "notes": told.notes,
+            "outcome": ended.outcome, "commit": report.sha, "instance_id": report.instance, "url": report.url,
+            "public_ip": ended.address, "verdict": report.line(), "notes": report.notes,
         });
         job.output.print(&document.to_string());
     }

@@ -1,4 +1,4 @@
-//! From the environment and the options to a run's means.
+//! Makes a command's job from the environment and the options.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::steps::{Failure, Job};
 /// The job of a command.
 ///
 /// # Errors
-/// No repository, no region, or addresses that are none.
+/// No repository, or invalid addresses.
 pub(super) async fn job(
     common: Common,
     output: Output,
@@ -29,10 +29,10 @@ pub(super) async fn job(
     let repository = match (common.repository, variables.text("GITHUB_REPOSITORY")) {
         (Some(repository), _) => repository,
         (None, Some(text)) => text.parse().map_err(|error| usage(format!("GITHUB_REPOSITORY: {error}")))?,
-        (None, None) => return Err(usage("whose previews? Say --repository owner/name".to_owned())),
+        (None, None) => return Err(usage("which repository? Give --repository owner/name".to_owned())),
     };
     let github = github(&variables, &repository)?;
-    let aws = Aws::connect(pace).await?;
+    let aws = Aws::connect(pace).await;
     let run_url = run_url(&variables, &repository);
     for token in ["GITHUB_TOKEN", "GH_TOKEN"].iter().filter_map(|name| variables.get(name)) {
         redactor.learn(token);
@@ -48,17 +48,17 @@ fn github(variables: &Variables, repository: &Repository) -> Result<Option<GitHu
     Ok(Some(GitHub::new(&base, token.into(), repository.clone())?))
 }
 
-/// The page of this workflow run.
+/// The URL of this workflow run.
 fn run_url(variables: &Variables, repository: &Repository) -> Option<String> {
     let server = variables.text("GITHUB_SERVER_URL")?;
     let run = variables.text("GITHUB_RUN_ID")?;
     Some(format!("{server}/{repository}/actions/runs/{run}"))
 }
 
-/// What the event asks for, where there is one.
+/// What the event asks for; `None` without an event.
 ///
 /// # Errors
-/// A file that is no event.
+/// The file holds no event.
 pub(super) fn intent(job: &Job, label: Option<&str>) -> Result<Option<Intent>, Failure> {
     let variables = &job.variables;
     let of_environment = variables.text("PREVIEW_LABEL");

@@ -1,4 +1,4 @@
-//! One client for GitHub's REST API: token, limits, patience, pages.
+//! A client for GitHub's REST API: token, limits, tries, pages.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,20 +13,20 @@ use serde_json::Value;
 use super::error::GitHubError;
 use crate::names::Repository;
 
-/// The version of the API whose answers are read here (docs.github.com, "API Versions").
+/// The version of the API that this code reads (docs.github.com, "API Versions").
 const API_VERSION: &str = "2022-11-28";
-/// Limit of one try.
+/// Time limit of one try.
 const TRY: Duration = Duration::from_secs(10);
-/// Tries of one request, and how long all of them may take: a rate limit that lasts longer is the caller's.
+/// Tries of one request, and the time limit for all of them: a rate limit that lasts longer is an error.
 const PATIENCE: Policy = Policy {
     tries: 5,
     first: Duration::from_secs(1),
     max: Duration::from_secs(8),
     total: Duration::from_secs(90),
 };
-/// What a secondary limit without a time asks for (docs.github.com, "Rate limits for the REST API").
+/// How long to wait for a secondary limit that names no time (docs.github.com, "Rate limits for the REST API").
 const SECONDARY: Duration = Duration::from_secs(60);
-/// Largest answer that is read, in bytes: a page of 50 pull requests whose texts are as long as they may be.
+/// Largest answer in bytes: 50 pull requests with texts of the greatest length.
 const MOST: usize = 32 << 20;
 /// Pages of one list: 100 of 100.
 const PAGES: usize = 100;
@@ -37,15 +37,15 @@ pub struct GitHub {
     client: Client,
     base: Url,
     token: SecretString,
-    /// The repository that all requests are about.
+    /// The repository of all requests.
     pub repository: Repository,
 }
 
 impl GitHub {
-    /// The API at `base`, such as `https://api.github.com`; asks nothing yet.
+    /// The API at `base`, such as `https://api.github.com`; sends no request yet.
     ///
     /// # Errors
-    /// An address that is none, or no certificates on this machine.
+    /// An invalid address, or no certificates on this machine.
     pub fn new(base: &str, token: SecretString, repository: Repository) -> Result<Self, GitHubError> {
         let what = "reach GitHub";
         let unusable = |reason: String| GitHubError::Unreachable { what, reason };
@@ -72,7 +72,7 @@ impl GitHub {
         let bytes = self.send(what, method, url, body, "application/vnd.github+json").await?.0;
         serde_json::from_slice(&bytes).map_err(|error| GitHubError::Unreachable {
             what,
-            reason: format!("not GitHub's answer: {error}"),
+            reason: format!("the answer is not GitHub's: {error}"),
         })
     }
 
@@ -95,7 +95,7 @@ impl GitHub {
         self.send(what, Method::DELETE, url, None, "application/vnd.github+json").await.map(drop)
     }
 
-    /// All items of a list, page by page. A link to another host is not followed: it would get the token.
+    /// All items of a list, page by page. Follows no link to another host, which would get the token.
     pub(super) async fn list<T: DeserializeOwned>(
         &self,
         what: &'static str,
@@ -109,15 +109,15 @@ impl GitHub {
                 self.send(what, Method::GET, url, None, "application/vnd.github+json").await?;
             let page: Vec<T> = serde_json::from_slice(&bytes).map_err(|error| GitHubError::Unreachable {
                 what,
-                reason: format!("not GitHub's answer: {error}"),
+                reason: format!("the answer is not GitHub's: {error}"),
             })?;
             all.extend(page);
             next = next_page(&headers).filter(|url| url.origin() == self.base.origin());
         }
-        Err(GitHubError::Unreachable { what, reason: format!("a list of more than {PAGES} pages") })
+        Err(GitHubError::Unreachable { what, reason: format!("the list has more than {PAGES} pages") })
     }
 
-    /// The login that the token belongs to; a workflow's own token may not ask.
+    /// The login of the token's owner; GitHub does not tell it to a workflow's own token.
     pub(super) async fn login(&self) -> Option<String> {
         let url = self.base.join("user").ok()?;
         let bytes =
@@ -142,7 +142,7 @@ impl GitHub {
         let answer = retry::run(PATIENCE, async |_| {
             self.once(what, &method, &url, body, accept).await.map_err(|error| match error {
                 GitHubError::Limited { wait, .. } => Verdict::After(error, wait),
-                // What was asked for may have been done, which a second POST would do again.
+                // GitHub may have done what was asked, and a second POST would do it again.
                 GitHubError::Unreachable { .. } if method == Method::POST => Verdict::Final(error),
                 GitHubError::Unreachable { .. } => Verdict::Again(error),
                 GitHubError::Refused { status: 500.., .. } if method != Method::POST => Verdict::Again(error),
@@ -177,12 +177,12 @@ impl GitHub {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let bytes = read(answer).await.map_err(lost)?;
         let bytes =
-            bytes.ok_or(GitHubError::Unreachable { what, reason: "too large an answer".to_owned() })?;
+            bytes.ok_or(GitHubError::Unreachable { what, reason: "the answer is too large".to_owned() })?;
         if status.is_success() { Ok((bytes, headers)) } else { Err(refused(what, status, &headers, &bytes)) }
     }
 }
 
-/// The body, unless it is larger than any honest one.
+/// The body; `None` if it is too large.
 async fn read(mut answer: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
@@ -223,7 +223,7 @@ fn refused(what: &'static str, status: StatusCode, headers: &HeaderMap, body: &[
     }
 }
 
-/// The address of the next page, from `Link: <…>; rel="next"`.
+/// The URL of the next page, from `Link: <…>; rel="next"`.
 fn next_page(headers: &HeaderMap) -> Option<Url> {
     let links = headers.get(header::LINK)?.to_str().ok()?;
     links.split(',').find_map(|link| {

@@ -1,4 +1,4 @@
-//! One comment of ours in a pull request, kept up to date in place.
+//! Our one comment in a pull request, changed in place.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -12,11 +12,11 @@ use super::error::GitHubError;
 pub struct Comments<'a> {
     github: &'a GitHub,
     number: u64,
-    /// Who writes ours, where that is known.
+    /// The token's owner, if known.
     author: Option<String>,
 }
 
-/// Others' comments may lack anything but their number: a deleted account is no user.
+/// A comment may lack everything but its number: a deleted account is no user.
 #[derive(Debug, Clone, Deserialize)]
 struct Comment {
     id: u64,
@@ -24,6 +24,8 @@ struct Comment {
     body: Option<String>,
     #[serde(default)]
     user: Option<User>,
+    #[serde(default)]
+    author_association: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -34,7 +36,10 @@ struct User {
     kind: String,
 }
 
-/// What tells ours from others', unseen in the page.
+/// Authors who belong to the repository (GitHub REST API, `author_association`).
+const MEMBERS: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
+
+/// Marks our comment; the page does not show it.
 const MARKER: &str = "<!-- preview-agent -->";
 
 impl GitHub {
@@ -45,37 +50,49 @@ impl GitHub {
 }
 
 impl Comments<'_> {
-    /// Whether it is ours: anybody can write the marker, so its author must be the token's user, or where
-    /// that cannot be asked (a workflow's token, an App's) a bot.
+    /// Whether it is ours. Anybody can write the marker, so its author must be the token's owner, or one that the
+    /// token may have had before: a bot, or somebody who belongs to the repository.
     fn is_ours(&self, comment: &Comment) -> bool {
-        comment.body.as_ref().is_some_and(|body| body.starts_with(MARKER))
-            && comment.user.as_ref().is_some_and(|user| match &self.author {
-                Some(author) => user.login.eq_ignore_ascii_case(author),
-                None => user.kind == "Bot",
-            })
+        let is_marked = comment.body.as_ref().is_some_and(|body| body.starts_with(MARKER));
+        let is_member = comment.author_association.as_deref().is_some_and(|it| MEMBERS.contains(&it));
+        let is_trusted = comment.user.as_ref().is_some_and(|user| {
+            let owner = self.author.as_ref();
+            owner.is_some_and(|owner| user.login.eq_ignore_ascii_case(owner))
+                || user.kind == "Bot"
+                || is_member
+        });
+        is_marked && is_trusted
     }
 
     async fn ours(&self) -> Result<Vec<u64>, GitHubError> {
         let path = format!("/issues/{}/comments?per_page=100", self.number);
         let all: Vec<Comment> = self.github.list("find the comment", &path).await?;
-        Ok(all.iter().filter(|comment| self.is_ours(comment)).map(|comment| comment.id).collect())
+        let mut ours: Vec<u64> = all.iter().filter(|it| self.is_ours(it)).map(|it| it.id).collect();
+        ours.sort_unstable();
+        Ok(ours)
     }
 
-    /// Writes the comment, in the place of the one before.
+    /// Writes the comment in the place of the one before. If that belongs to an earlier owner of the token, who lets
+    /// nobody change it, a new one replaces it.
     ///
     /// # Errors
-    /// What kept GitHub from it.
+    /// GitHub did not do it.
     pub async fn write(&self, text: &str) -> Result<(), GitHubError> {
         let body = json!({ "body": format!("{MARKER}\n{text}") });
         let before = self.ours().await?;
-        if let Some(id) = before.iter().min() {
+        for id in &before {
             match self.edit(*id, &body).await {
                 Err(GitHubError::Missing { .. } | GitHubError::Denied { .. }) => {}
-                end => return end,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    self.remove_old(before.iter().filter(|other| *other != id)).await;
+                    return Ok(());
+                }
             }
         }
         let path = format!("/issues/{}/comments", self.number);
         let made: Comment = self.github.ask("write the comment", Method::POST, &path, Some(&body)).await?;
+        self.remove_old(before.iter()).await;
         // Another run may have written one at the same time: the older one stays.
         let since = self.ours().await?.into_iter().filter(|id| !before.contains(id));
         match since.min() {
@@ -84,6 +101,13 @@ impl Comments<'_> {
                 self.edit(first, &body).await
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Removes comments of ours that are out of date. One that may not be removed stays: the current one is written.
+    async fn remove_old<'a>(&self, ids: impl Iterator<Item = &'a u64>) {
+        for id in ids {
+            self.remove(*id).await.ok();
         }
     }
 

@@ -1,4 +1,4 @@
-//! Deployments, which put a button on the pull request's page.
+//! Deployments, which give the pull request's page a button.
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,8 @@ use serde_json::json;
 use super::api::GitHub;
 use super::error::GitHubError;
 
-/// The one environment: transient ones of it do not end each other, and nothing is left to delete.
+/// The one environment of all previews: its transient deployments do not end each other, and there is no
+/// environment to delete.
 const ENVIRONMENT: &str = "preview";
 /// Longest description that GitHub takes, in characters.
 const DESCRIPTION: usize = 140;
@@ -16,17 +17,17 @@ const DESCRIPTION: usize = 140;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deployment(u64);
 
-/// What became of it, in GitHub's words.
+/// The state of a deployment, in GitHub's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It is under way.
+    /// The preview is being launched.
     InProgress,
-    /// It is there.
+    /// The preview is up.
     Success,
-    /// It is not, and that is the pull request's or its world's fault.
+    /// The preview failed.
     Failure,
-    /// It is gone.
+    /// The preview is gone.
     Inactive,
 }
 
@@ -38,10 +39,10 @@ struct Answer {
 }
 
 impl GitHub {
-    /// A new deployment of this commit for this pull request.
+    /// Makes a deployment of this commit for this pull request.
     ///
     /// # Errors
-    /// What kept GitHub from it.
+    /// GitHub did not do it.
     pub async fn deploy(&self, number: u64, sha: &str) -> Result<Deployment, GitHubError> {
         let body = json!({
             "ref": sha, "environment": ENVIRONMENT, "transient_environment": true, "production_environment": false,
@@ -53,10 +54,10 @@ impl GitHub {
         Ok(Deployment(answer.id))
     }
 
-    /// Says what became of it.
+    /// Sets the state of a deployment.
     ///
     /// # Errors
-    /// What kept GitHub from it.
+    /// GitHub did not do it.
     pub async fn deployed(
         &self,
         deployment: Deployment,
@@ -73,14 +74,14 @@ impl GitHub {
             }
         }
         let path = format!("/deployments/{}/statuses", deployment.0);
-        let what = "say what became of the deployment";
+        let what = "set the deployment's state";
         self.ask::<serde_json::Value>(what, Method::POST, &path, Some(&body)).await.map(drop)
     }
 
-    /// All deployments of this pull request, of whichever commit.
+    /// All deployments of this pull request, for all commits.
     ///
     /// # Errors
-    /// What kept GitHub from it.
+    /// GitHub did not do it.
     pub async fn deployments(&self, number: u64) -> Result<Vec<Deployment>, GitHubError> {
         let path = format!("/deployments?environment={ENVIRONMENT}&per_page=100");
         let all: Vec<Answer> = self.list("list the deployments", &path).await?;
@@ -92,7 +93,7 @@ impl GitHub {
     }
 }
 
-/// The pull request in a payload, which GitHub gives back as it was or as a text.
+/// The pull request in a payload. GitHub returns the payload as an object or as a text.
 fn of(payload: &serde_json::Value) -> Option<u64> {
     match payload {
         serde_json::Value::String(text) => {

@@ -1,74 +1,74 @@
-//! Why GitHub did not do what it was asked.
+//! Errors of GitHub.
 
 use std::time::Duration;
 
-/// A request that was not done. `what` is what was to be done, in words such as "write the comment".
+/// A failed request. `what` names its purpose in words such as "write the comment".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GitHubError {
-    /// The token may not.
+    /// The token has no permission.
     #[error("{what}: GitHub denies it: {message}{}", missing(permissions))]
     Denied {
-        /// What was to be done.
+        /// The purpose.
         what: &'static str,
         /// GitHub's words.
         message: String,
-        /// What GitHub says would be accepted, from its header.
+        /// The permissions that GitHub would accept, from its header.
         permissions: Option<String>,
     },
     /// The pull request's conversation is locked.
     #[error("{what}: the conversation is locked")]
     Locked {
-        /// What was to be done.
+        /// The purpose.
         what: &'static str,
     },
-    /// No token, or one that GitHub does not know.
+    /// No token, or GitHub does not know it.
     #[error("{what}: GitHub does not accept the token")]
     Token {
-        /// What was to be done.
+        /// The purpose.
         what: &'static str,
     },
-    /// Too many requests; the wait was longer than this command has time.
+    /// Too many requests; GitHub asks for a longer wait than this command takes.
     #[error("{what}: GitHub's rate limit is reached for another {} s", wait.as_secs())]
     Limited {
-        /// What was to be done.
+        /// The purpose.
         what: &'static str,
-        /// What GitHub asks for.
+        /// The wait that GitHub asks for.
         wait: Duration,
     },
-    /// There is no such thing, or the token may not know of it.
-    #[error("{what}: GitHub knows no such thing")]
+    /// It does not exist, or the token may not see it.
+    #[error("{what}: GitHub finds no such thing")]
     Missing {
-        /// What was to be done.
+        /// The purpose.
         what: &'static str,
     },
-    /// Any other answer than a success.
+    /// Any other answer but success.
     #[error("{what}: HTTP {status}: {message}")]
     Refused {
-        /// What was to be done.
+        /// The purpose.
         what: &'static str,
         /// The status.
         status: u16,
         /// GitHub's words.
         message: String,
     },
-    /// No answer, or not one that can be read.
+    /// No answer, or an unreadable one.
     #[error("{what}: {reason}")]
     Unreachable {
-        /// What was to be done.
+        /// The purpose.
         what: &'static str,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
 impl GitHubError {
-    /// What to do about it, where that is not plain from the words.
+    /// What to do about it, if the message does not say that already.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Denied { .. } => Some(
-                "Give the job these permissions: pull-requests: write, deployments: write, contents: read. A run of a \
-                 fork or of Dependabot gets none.",
+                "Give the job these permissions: pull-requests: write, deployments: write, contents: read. Runs of \
+                 forks and of Dependabot get none.",
             ),
             Self::Token { .. } => Some("Set GITHUB_TOKEN to the job's token, or to one of your own."),
             Self::Locked { .. } => Some("Unlock the conversation to have the comment."),
@@ -78,5 +78,5 @@ impl GitHubError {
 }
 
 fn missing(permissions: &Option<String>) -> String {
-    permissions.as_ref().map(|them| format!(" (it would take {them})")).unwrap_or_default()
+    permissions.as_ref().map(|them| format!(" (it needs {them})")).unwrap_or_default()
 }

@@ -1,34 +1,34 @@
-//! From an event's file to what is to be done.
+//! Reads an event's file and decides what to do.
 
 use serde::Deserialize;
 
 use crate::names::Repository;
 
-/// What a run is asked for.
+/// What an event asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intent {
-    /// This pull request is to have a preview of this commit.
+    /// Launch a preview of this commit.
     Up {
         /// Its number.
         number: u64,
-        /// Head commit at the time of the event.
+        /// The head commit at the time of the event.
         sha: String,
     },
-    /// This pull request is to have none any more.
+    /// Remove the preview of this pull request.
     Down {
         /// Its number.
         number: u64,
-        /// Whether its label was taken off, and it may be open.
+        /// Whether somebody removed its label; it may be open then.
         unlabeled: bool,
     },
-    /// What is left over is to go.
+    /// Remove what closed pull requests left behind.
     Sweep,
-    /// Nothing, and why.
+    /// Do nothing, for this reason.
     Skip(String),
 }
 
-/// An event of GitHub's as far as it matters here. A re-run has the payload of the first one, so that what it
-/// says of the pull request may be old.
+/// The parts of a GitHub event that matter here. A re-run has the payload of the first run, so its facts about the
+/// pull request may be old.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Event {
     #[serde(default)]
@@ -76,22 +76,22 @@ struct Label {
     name: String,
 }
 
-/// Whose runs get no secrets, although its branches are in the repository itself.
+/// Its runs get no secrets, although its branches are in the repository itself.
 pub(super) const DEPENDABOT: &str = "dependabot[bot]";
 
 impl Event {
-    /// What is to be done about an event of this name; with `label`, only pull requests that have it count.
+    /// What to do on an event of this name; with `label`, only for pull requests that have it.
     #[must_use]
     pub fn intent(&self, name: &str, repository: &Repository, label: Option<&str>) -> Intent {
         let pull = match (name, &self.pull_request) {
             ("schedule", _) => return Intent::Sweep,
             ("pull_request" | "pull_request_target", Some(pull)) => pull,
-            _ => return Intent::Skip(format!("an event of the kind {name} is about no pull request")),
+            _ => return Intent::Skip(format!("the event {name} has no pull request")),
         };
         let number = pull.number;
         let ours = |name: &str| label.is_some_and(|label| label.eq_ignore_ascii_case(name));
         let named = self.label.as_ref().map_or("", |label| label.name.as_str());
-        // What is closed is taken down, whatever label it still has, and whosever it is: it may have had one.
+        // The preview of a closed pull request goes, whatever its label and author: it may have had one.
         if self.action == "closed" || pull.state.as_deref() == Some("closed") {
             return Intent::Down { number, unlabeled: false };
         }
@@ -111,7 +111,7 @@ impl Event {
             "opened" | "reopened" | "synchronize" | "labeled" | "ready_for_review" => {
                 Intent::Up { number, sha: pull.head.sha.clone() }
             }
-            other => Intent::Skip(format!("nothing is to be done when a pull request is {other}")),
+            other => Intent::Skip(format!("there is nothing to do when a pull request is {other}")),
         }
     }
 }

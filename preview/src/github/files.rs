@@ -5,24 +5,24 @@ use reqwest::Method;
 use super::api::GitHub;
 use super::error::GitHubError;
 
-/// Largest file that is read, in bytes.
+/// Largest file in bytes.
 pub const FILE_LIMIT: usize = 256 * 1024;
 
 impl GitHub {
-    /// Sees to it that this commit or branch is there to be read.
+    /// Checks that the token can read this commit or branch.
     ///
     /// # Errors
-    /// It is not, or not for this token.
+    /// It does not exist, or the token may not read it.
     pub async fn sees_commit(&self, commit: &str) -> Result<(), GitHubError> {
-        let what = "see the base branch (contents: read)";
+        let what = "read the base branch (contents: read)";
         let path = format!("/commits/{}", commit.replace('/', "%2F"));
         self.ask::<serde_json::Value>(what, Method::GET, &path, None).await.map(drop)
     }
 
-    /// A file of this commit or branch; `None` where it has none.
+    /// A file of this commit or branch; `None` if it does not exist.
     ///
     /// # Errors
-    /// No answer, no right to one, or a file that is no text or too large.
+    /// No answer, no permission, or a file that is too large or no text.
     pub async fn file(&self, path: &str, commit: &str) -> Result<Option<String>, GitHubError> {
         let what = "read preview.yaml";
         let unusable = |reason: &str| GitHubError::Unreachable { what, reason: reason.to_owned() };

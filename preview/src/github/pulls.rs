@@ -17,15 +17,15 @@ pub struct Pull {
     pub open: bool,
     /// Its newest commit.
     pub head: String,
-    /// The branch that it is to be merged into.
+    /// The branch that it would be merged into.
     pub base: String,
-    /// Whether its code may have secrets: it is neither of a fork nor of Dependabot.
+    /// Whether its code may get secrets: it comes from neither a fork nor Dependabot.
     pub trusted: bool,
     labels: Vec<String>,
 }
 
 impl Pull {
-    /// What a caller says of a pull request, without GitHub.
+    /// A pull request as the caller describes it, without GitHub.
     #[must_use]
     pub fn of_commit(number: u64, commit: &str) -> Self {
         let (head, base) = (commit.to_owned(), commit.to_owned());
@@ -92,7 +92,7 @@ impl Answer {
         let dependabot = user.is_some_and(|user| user.login == DEPENDABOT);
         Pull {
             number,
-            // A state that is new to us is no close.
+            // A state that this program does not know is not "closed".
             open: state != "closed",
             head: head.sha,
             base: base.branch,
@@ -103,17 +103,17 @@ impl Answer {
 }
 
 impl GitHub {
-    /// The pull request of this number; `None` where the repository has none.
+    /// The pull request with this number; `None` if it does not exist.
     ///
     /// # Errors
-    /// No answer, or no right to one. A repository that cannot be seen is such an error, too.
+    /// No answer, or no permission, also where the token cannot see the repository.
     pub async fn pull(&self, number: u64) -> Result<Option<Pull>, GitHubError> {
-        let what = "look at the pull request";
+        let what = "read the pull request";
         match self.ask::<Answer>(what, Method::GET, &format!("/pulls/{number}"), None).await {
             Ok(answer) => Ok(Some(answer.read(&self.repository))),
             Err(GitHubError::Missing { .. }) => {
-                // Either the pull request or the repository is hidden or gone; only the first means anything.
-                self.ask::<serde_json::Value>("look at the repository", Method::GET, "", None).await?;
+                // The pull request may be missing, or the token may not see the repository: ask which.
+                self.ask::<serde_json::Value>("read the repository", Method::GET, "", None).await?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -123,16 +123,16 @@ impl GitHub {
     /// The name of the repository's default branch.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn default_branch(&self) -> Result<String, GitHubError> {
-        let answer: Named = self.ask("look at the repository", Method::GET, "", None).await?;
+        let answer: Named = self.ask("read the repository", Method::GET, "", None).await?;
         Ok(answer.default_branch)
     }
 
     /// All open pull requests.
     ///
     /// # Errors
-    /// No answer, or no right to one.
+    /// No answer, or no permission.
     pub async fn open_pulls(&self) -> Result<Vec<Pull>, GitHubError> {
         let answers: Vec<Answer> =
             self.list("list the open pull requests", "/pulls?state=open&per_page=50").await?;

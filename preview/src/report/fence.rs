@@ -1,6 +1,6 @@
-//! A stranger's text in Markdown.
+//! Untrusted text in Markdown.
 
-/// The text in a fence that it cannot close, within this many bytes of it: the end is kept.
+/// The text inside a code fence that it cannot close. Of a longer text the last `most` bytes are kept.
 #[must_use]
 pub fn fenced(text: &str, most: usize) -> String {
     let text = text.trim_end();

@@ -1,9 +1,9 @@
-//! What people are told of a preview: one view, as a comment, a summary and lines of the log.
+//! The report on a preview: one set of facts, shown as a comment, a summary and lines of the log.
 
 mod comment;
 mod fence;
-mod told;
+mod model;
 
 pub use comment::{comment, summary};
 pub use fence::fenced;
-pub use told::{Evidence, Told, Turn};
+pub use model::{Evidence, Report, Stage};

@@ -1,33 +1,34 @@
-//! The agent's configuration for one pull request: filled in, checked as the agent checks it, written down
-//! for the User Data.
+//! The agent's configuration for one pull request: placeholders filled in, checked as the agent checks it, and
+//! written as JSON for the User Data.
 
 use std::fmt::Write as _;
 
 use preview_agent::config::yaml::{Content, Entry, Kind, Node, Position};
-use preview_agent::config::{self, Config, Error, Field, Findings};
+use preview_agent::config::{self, Config, Error, Field, Findings, Problem, UnknownPlaceholder};
 
-use super::fill::Fill;
+use super::fill::{Fill, PLACEHOLDERS};
 use super::model::Settings;
+use crate::names::deployment;
 
-/// A configuration that the agent takes.
+/// A valid configuration of the agent.
 #[derive(Debug)]
 pub struct AgentConfig {
-    /// What it means.
+    /// The parsed configuration.
     pub config: Config,
     /// One line of JSON, which is YAML too.
     pub text: String,
 }
 
 impl AgentConfig {
-    /// Fills in a pull request's facts and where the agent reports to.
+    /// Fills in a pull request's facts and the parameter for the agent's status.
     ///
     /// # Errors
-    /// What is wrong with it, each with its line in the settings' file.
+    /// Each mistake, with its line in the settings' file.
     pub fn new(settings: &Settings, fill: &Fill<'_>) -> Result<Self, Error> {
         let findings = Findings::default();
         let nowhere = node(Content::Null);
         let made = checked(&Field::root(&nowhere, &findings), &settings.agent, fill);
-        let problems = findings.into_problems();
+        let problems = problems(findings);
         match made {
             Some(made) if problems.is_empty() => Ok(made),
             _ => Err(Error::Invalid { file: settings.file.clone(), problems }),
@@ -35,14 +36,25 @@ impl AgentConfig {
     }
 }
 
-/// The configuration, or `None` once the findings of this field have what is wrong.
+/// The findings. Of an unknown placeholder the agent's own message names only those of the instance.
+pub(super) fn problems(findings: Findings) -> Vec<Problem> {
+    let agents = UnknownPlaceholder.to_string();
+    let mut problems = findings.into_problems();
+    for problem in problems.iter_mut().filter(|problem| problem.message == agents) {
+        problem.message =
+            format!("a `${{` that begins none of {PLACEHOLDERS}; write a literal one as `$${{`");
+    }
+    problems
+}
+
+/// The configuration; `None` if it has mistakes, which are among the field's findings then.
 pub(super) fn checked(root: &Field<'_>, agent: &Node, fill: &Fill<'_>) -> Option<AgentConfig> {
     let mut filled = agent.clone();
     if let Err((at, why)) = fill.fill(&mut filled) {
         return root.of(&Node { at, ..node(Content::Null) }, "agent").fail(why);
     }
     if let Content::Map(entries) = &mut filled.content {
-        // Where it reports to is how it is found again.
+        // `preview` finds the status by these.
         for ours in ["report", "deployment"] {
             if let Some(entry) = entries.iter().find(|entry| entry.key == ours) {
                 let at = Node { at: entry.at, ..node(Content::Null) };
@@ -52,7 +64,7 @@ pub(super) fn checked(root: &Field<'_>, agent: &Node, fill: &Fill<'_>) -> Option
             }
         }
         entries.push(entry("report", map([("parameter", text(fill.preview.status()))])));
-        entries.push(entry("deployment", map([("id", text(fill.preview.deployment()))])));
+        entries.push(entry("deployment", map([("id", text(deployment(fill.preview.number)))])));
     }
     let config = config::read_field(&root.of(&filled, "agent"))?;
     Some(AgentConfig { config, text: json(&filled) })
@@ -74,8 +86,8 @@ fn entry(key: &str, value: Node) -> Entry {
     Entry { key: key.to_owned(), at: Position { line: 1, column: 1 }, value }
 }
 
-/// The tree as JSON. Numbers and booleans become texts: the agent reads them as they are written, and so
-/// `1.10` stays `1.10`.
+/// The tree as JSON. Numbers and booleans become texts, so that `1.10` stays `1.10`: the agent reads them as they are
+/// written.
 fn json(node: &Node) -> String {
     let mut out = String::new();
     write_json(node, &mut out);
@@ -107,14 +119,15 @@ fn write_json(node: &Node, out: &mut String) {
     }
 }
 
-/// ASCII alone, and no `@`: between two of them the User Data looks for words that were not replaced.
+/// Writes a string in ASCII without `@`: the User Data script takes a word between two `@` for a placeholder that
+/// nobody replaced.
 fn quote(text: &str, out: &mut String) {
     out.push('"');
     for unit in text.encode_utf16() {
         match char::from_u32(u32::from(unit)) {
             Some(c @ ('"' | '\\')) => out.extend(['\\', c]),
             Some(c @ ' '..='~') if c != '@' => out.push(c),
-            // Writing to a string fails never.
+            // Writing to a string never fails.
             _ => write!(out, "\\u{unit:04x}").unwrap_or_default(),
         }
     }

@@ -1,16 +1,16 @@
-//! What a pull request may change by its own `preview.yaml`. The rest is the base branch's: a pull request's
-//! code has been seen by nobody when it is launched.
+//! What a pull request may change with its own `preview.yaml`. The base branch decides the rest: nobody has
+//! reviewed a pull request when its preview is launched.
 
 use preview_agent::config::yaml::{Content, Entry, Node};
 
 use super::model::Settings;
 
-/// Keys of `agent.source` that are taken from the head.
+/// Keys of `agent.source` that come from the head.
 const SOURCE: [&str; 5] = ["ref", "context", "dockerfile", "target", "build_args"];
-/// Keys of a job and of the migration. What else a job has (files, for one) stays the base's.
+/// Keys of a job and of the migration that come from the head. The base decides the others, such as `files`.
 const JOB: [&str; 5] = ["name", "image", "entrypoint", "command", "timeout"];
 
-/// A place where the head's file says something that is not taken.
+/// A setting in the head's file that has no effect before the merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Line in the head's file, from 1.
@@ -19,7 +19,7 @@ pub struct Refused {
     pub field: String,
 }
 
-/// The base's settings with what the head may say, and where the head says more.
+/// The base's settings with the head's allowed changes, and the head's other changes.
 #[must_use]
 pub fn with_head(base: Settings, head: &Settings) -> (Settings, Vec<Refused>) {
     let mut agent = base.agent.clone();
@@ -56,7 +56,7 @@ fn take(base: &mut Node, head: &Node) {
     take_jobs(base, head);
 }
 
-/// The head's value, or none where the head has none.
+/// Takes the head's value, or removes the base's if the head has none.
 fn take_key(base: &mut Node, head: &Node, key: &str) {
     let (Content::Map(base), Content::Map(head)) = (&mut base.content, &head.content) else { return };
     let place = base.iter().position(|entry| entry.key == key);
@@ -68,14 +68,14 @@ fn take_key(base: &mut Node, head: &Node, key: &str) {
     }
 }
 
-/// Both have a map there; a section that only one of them has is the base's to decide.
+/// Calls `then` if both have this section; of a section that only one of them has, the base decides.
 fn within(base: &mut Node, head: &Node, key: &str, then: impl FnOnce(&mut Node, &Node)) {
     if let (Some(base), Some(head)) = (get_mut(base, key), get(head, key)) {
         then(base, head);
     }
 }
 
-/// Literals of `app.env`; a reference is a way to a secret, and stays what the base has.
+/// Takes the literals of `app.env`. A reference leads to a secret, so the base decides those.
 fn take_literals(base: &mut Node, head: &Node) {
     let Some(Content::Map(news)) = get(head, "env").map(|env| &env.content) else { return };
     let Content::Map(entries) = &mut base.content else { return };
@@ -94,7 +94,7 @@ fn take_literals(base: &mut Node, head: &Node) {
     }
 }
 
-/// The head's jobs in the head's order; what a job has beyond [`JOB`] is that of the base's job of its name.
+/// Takes the head's jobs in the head's order; keys other than [`JOB`] come from the base's job of the same name.
 fn take_jobs(base: &mut Node, head: &Node) {
     let none = Node { at: head.at, content: Content::List(Vec::new()) };
     let olds = get(base, "jobs").unwrap_or(&none).clone();
@@ -135,7 +135,7 @@ fn scalar<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
     }
 }
 
-/// Where what is used differs from what the head says.
+/// Finds where the settings in use differ from the head's.
 fn differences(used: &Node, head: &Node, path: &str, found: &mut Vec<Refused>) {
     let mut differs = |node: &Node, path: String| found.push(Refused { line: node.at.line, field: path });
     match (&used.content, &head.content) {

@@ -1,27 +1,31 @@
-//! A pull request's facts in the agent's configuration: `${pr.number}`, `${sha}`, `${secret.NAME}`. Filled
-//! in after the file was read, so that a commit of digits stays a text.
+//! Fills a pull request's facts into the agent's configuration: `${pr.number}`, `${sha}`, `${secret.NAME}`. This
+//! happens after the file was parsed, so that a commit of digits only stays a text.
 
 use preview_agent::config::yaml::{Content, Kind, Node, Position};
 
 use super::model::Secret;
 use crate::names::Preview;
 
-/// What is filled in.
+/// All placeholders below `agent`: those filled in here, and those that the agent fills in on the instance.
+pub(super) const PLACEHOLDERS: &str =
+    "${sha}, ${pr.number}, ${secret.NAME}, ${instance.id}, ${instance.region} and ${instance.tag.NAME}";
+
+/// The facts.
 #[derive(Debug, Clone, Copy)]
 pub struct Fill<'a> {
-    /// Whose preview it is.
+    /// The preview.
     pub preview: &'a Preview,
     /// The commit.
     pub sha: &'a str,
-    /// The secrets that there are.
+    /// The secrets that may be named.
     pub secrets: &'a [Secret],
 }
 
 impl Fill<'_> {
-    /// Fills all texts of the tree.
+    /// Fills in all texts of the tree.
     ///
     /// # Errors
-    /// Where a placeholder means nothing, and why.
+    /// The place of an unknown placeholder, and the reason.
     pub(super) fn fill(&self, node: &mut Node) -> Result<(), (Position, String)> {
         match &mut node.content {
             Content::Scalar { text, kind } => {
@@ -36,7 +40,7 @@ impl Fill<'_> {
         }
     }
 
-    /// The text with its placeholders filled, if it has any; others are the agent's.
+    /// The text with its placeholders filled in; `None` if it has none of ours. The agent reads the others.
     fn text(&self, raw: &str) -> Result<Option<String>, String> {
         let (mut filled, mut rest, mut any) = (String::new(), raw, false);
         while let Some(start) = rest.find("${") {
@@ -58,7 +62,7 @@ impl Fill<'_> {
         Ok(any.then_some(filled))
     }
 
-    /// What stands for this placeholder, and what follows it.
+    /// The value of the placeholder at the start, and the text behind it.
     fn value<'t>(&self, tail: &'t str) -> Result<Option<(String, &'t str)>, String> {
         let Some((name, after)) = tail.split_once('}') else { return Ok(None) };
         let value = match name {
@@ -70,7 +74,7 @@ impl Fill<'_> {
                 }
                 Some(_) => return Err("a `${secret.…}` that `secrets` does not list".to_owned()),
                 None if name.starts_with("pr.") => {
-                    return Err("of a pull request only ${pr.number} and ${sha} are known".to_owned());
+                    return Err(format!("a `${{pr.…}}` that is none of {PLACEHOLDERS}"));
                 }
                 None => return Ok(None),
             },

@@ -1,4 +1,4 @@
-//! What a repository says of its previews: `preview.yaml`, or the handbook's variables in its place.
+//! The settings of a repository's previews: from `preview.yaml`, or from the handbook's variables.
 
 mod agent;
 mod allowed;

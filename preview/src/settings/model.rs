@@ -7,30 +7,30 @@ use preview_agent::config::yaml::Node;
 
 use crate::names::Scope;
 
-/// All of them.
+/// All settings.
 pub struct Settings {
-    /// What is launched.
+    /// The instance to launch.
     pub instance: Instance,
     /// How many instances there are.
     pub scope: Scope,
     /// The folder of all parameters, as in `/pr-preview`.
     pub path: String,
-    /// Who may open a preview's address.
+    /// The networks that may open a preview's URL.
     pub viewers: Vec<IpNet>,
-    /// What is stored for the instance to read.
+    /// The secrets to store for the instance.
     pub secrets: Vec<Secret>,
-    /// The agent's configuration, before a pull request's facts are filled in.
+    /// The agent's configuration, with its placeholders.
     pub agent: Node,
-    /// The file that all this was read from, for messages.
+    /// The file of these settings, for messages.
     pub file: String,
     /// The line of each of its sections, from 1.
     pub lines: BTreeMap<String, u64>,
 }
 
-/// What is launched.
+/// The instance to launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// The image of the machine; `None`: Amazon Linux 2023 of the type's architecture.
+    /// The machine image; `None`: Amazon Linux 2023 for the type's architecture.
     pub ami: Option<Ami>,
     /// The instance type, as in `t3.small`.
     pub kind: String,
@@ -38,32 +38,32 @@ pub struct Instance {
     pub subnet: String,
     /// The instance's security group.
     pub security_group: String,
-    /// The database's security group, where a rule of its own admits the instance.
+    /// The database's security group, in which a rule admits the instance.
     pub db_security_group: Option<String>,
     /// The instance profile's name.
     pub profile: String,
-    /// The root volume in GiB; `None`: as large as the machine's image has it.
+    /// The size of the root volume in GiB; `None`: that of the machine image.
     pub volume: Option<i32>,
     /// The tag `Name`.
     pub name: String,
 }
 
-/// Where the image of the machine comes from.
+/// The source of the machine image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ami {
     /// `ami-…`
     Id(String),
-    /// `resolve:ssm:…`, by the name of the parameter.
+    /// `resolve:ssm:…`: the name of the parameter with the image's id.
     Parameter(String),
 }
 
-/// A value that the instance reads and nobody else is told.
+/// A value that only the instance reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     /// The last part of the parameter's name.
     pub name: String,
-    /// The environment variable of this command that has the value.
+    /// This command's environment variable with the value.
     pub variable: String,
-    /// Whether the value may be absent.
+    /// Whether the value may be missing.
     pub optional: bool,
 }

@@ -1,20 +1,21 @@
-//! From a file, or from the variables alone, to settings.
+//! Reads settings from a file, or from the variables alone.
 
 use preview_agent::config::yaml::{self, Content, Node};
 use preview_agent::config::{Error, Field, Findings, Problem};
 
+use super::agent::problems;
 use super::model::Settings;
 use super::schema;
 use super::variables::Variables;
 use crate::names::Repository;
 
-/// Where the settings are in a repository.
+/// The file of the settings in a repository.
 pub const FILE: &str = "preview.yaml";
 
 /// Reads and checks a file as a whole.
 ///
 /// # Errors
-/// All that is wrong with it, each with its line and field.
+/// Each mistake, with line and field.
 pub fn read(
     file: &str,
     text: &str,
@@ -29,7 +30,7 @@ pub fn read(
             None
         }
     };
-    let mut problems = findings.into_problems();
+    let mut problems = problems(findings);
     problems.sort_by_key(|problem| (problem.line, problem.column));
     match settings {
         Some(settings) if problems.is_empty() => Ok(settings),
@@ -37,7 +38,7 @@ pub fn read(
     }
 }
 
-/// Where a file does not say what runs, the handbook's deployment does, with its secrets.
+/// Adds the handbook's deployment and its secrets to a file without `agent`.
 fn with_agent(mut root: Node, repository: &Repository, variables: &Variables) -> Result<Node, Problem> {
     let Content::Map(entries) = &mut root.content else { return Ok(root) };
     if entries.iter().any(|entry| entry.key == "agent") {
@@ -63,10 +64,10 @@ fn with_agent(mut root: Node, repository: &Repository, variables: &Variables) ->
     Ok(root)
 }
 
-/// The settings of a repository without a file: the handbook's variables and secrets.
+/// The settings of a repository without a file, from the handbook's variables and secrets.
 ///
 /// # Errors
-/// What is not set.
+/// The variables that are not set.
 pub fn without_file(repository: &Repository, variables: &Variables) -> Result<Settings, Error> {
     let lacking = ["SUBNET_ID", "SG_ID", "INSTANCE_PROFILE"];
     let problems: Vec<Problem> = lacking
@@ -76,7 +77,7 @@ pub fn without_file(repository: &Repository, variables: &Variables) -> Result<Se
             line: 1,
             column: 1,
             field: (*name).to_owned(),
-            message: format!("not set, and the repository has no {FILE} that says it"),
+            message: format!("not set, and the repository has no {FILE} that sets it"),
         })
         .collect();
     if !problems.is_empty() {
@@ -85,7 +86,7 @@ pub fn without_file(repository: &Repository, variables: &Variables) -> Result<Se
     read("variables and secrets", &handbook(repository, variables), repository, variables)
 }
 
-/// The handbook's deployment as a file: image and source of the commit, the database by its URL, `SENTRY_DSN`.
+/// The handbook's deployment as a file: image and source of the commit, the database's URL, `SENTRY_DSN`.
 fn handbook(repository: &Repository, variables: &Variables) -> String {
     let image =
         variables.text("PREVIEW_IMAGE").unwrap_or_else(|| format!("ghcr.io/{repository}")).to_lowercase();

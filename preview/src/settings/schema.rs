@@ -1,4 +1,4 @@
-//! The fields of `preview.yaml`, each read into its setting.
+//! Reads the fields of `preview.yaml`.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const TOP: [&str; 6] = ["instance", "scope", "path", "viewers", "secrets", "agen
 const INSTANCE: [&str; 8] =
     ["ami", "type", "subnet", "security_group", "db_security_group", "profile", "volume", "name"];
 
-/// What the agent's configuration is checked with where there is no pull request yet.
+/// A commit to check the agent's configuration with before there is a pull request.
 const SOME_COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// Reads the whole file.
@@ -26,7 +26,7 @@ pub(super) fn settings(
     file: &str,
 ) -> Option<Settings> {
     if root.node().is_empty() {
-        return root.fail("the file is empty; `viewers` is the least that it is good for");
+        return root.fail("the file is empty; it needs at least `viewers`");
     }
     let map = root.record(&TOP)?;
     let nothing = Node { at: Position { line: 1, column: 1 }, content: Content::Map(Vec::<Entry>::new()) };
@@ -87,7 +87,7 @@ fn instance(field: &Field<'_>, variables: &Variables) -> Option<Instance> {
     })
 }
 
-/// A field, else a variable of the handbook, read alike.
+/// Reads a field, or one of the handbook's variables if the field is missing.
 fn or_variable<T>(
     map: &Map<'_>,
     key: &str,
@@ -139,7 +139,7 @@ fn ami(text: &str) -> Result<Ami, &'static str> {
     }
 }
 
-/// A tag's value: EC2 takes 256 characters, and what the console shows is one line.
+/// A tag's value: EC2 takes 256 characters, and the console shows one line.
 fn name(text: &str) -> Result<String, &'static str> {
     let fits = (1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     if fits { Ok(text.to_owned()) } else { Err("expected one line of at most 255 characters") }
@@ -152,10 +152,10 @@ fn gigabytes(text: &str) -> Result<i32, &'static str> {
     }
 }
 
-/// A folder in Parameter Store: letters, digits and `.-_/`, at most 15 levels; nothing of AWS's own.
+/// A folder in Parameter Store: letters, digits and `.-_/`, at most 15 levels; none of AWS's own folders.
 ///
 /// # Errors
-/// What is expected.
+/// The expected form.
 pub fn folder(text: &str) -> Result<String, &'static str> {
     let fits = text.starts_with('/')
         && text.len() <= 200
@@ -167,7 +167,8 @@ pub fn folder(text: &str) -> Result<String, &'static str> {
     if fits { Ok(text.to_owned()) } else { Err("expected a folder of parameters as in /pr-preview") }
 }
 
-/// EC2 keeps the network and not the address in it, so that the rule would not be found again.
+/// A network. EC2 stores the network of an address and not the address itself, and `preview` would not find the rule
+/// again.
 fn network(text: &str) -> Result<IpNet, String> {
     let bare: Result<std::net::IpAddr, _> = text.parse();
     if let Ok(address) = bare {

@@ -1,4 +1,4 @@
-//! The environment: the handbook's variables, and the secrets of the job.
+//! The environment: the handbook's variables, and the job's secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,11 +9,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 #[derive(Clone, Default)]
 pub struct Variables(BTreeMap<String, SecretString>);
 
-/// Lines `NAME=value`, for secrets that a reusable workflow has no name for.
+/// The variable with lines `NAME=value`, for secrets that a reusable workflow cannot name.
 const MORE: &str = "PREVIEW_SECRETS";
 
 impl Variables {
-    /// Those of the process; what [`MORE`] has comes under its own names.
+    /// The process's variables, and those in [`MORE`].
     #[must_use]
     pub fn from_env() -> Self {
         std::env::vars_os()
@@ -21,13 +21,13 @@ impl Variables {
             .collect()
     }
 
-    /// A value that is there and not empty: GitHub hands over an absent variable as an empty one.
+    /// A value that is not empty: GitHub passes a missing variable as an empty one.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.expose_secret()).filter(|value| !value.trim().is_empty())
     }
 
-    /// The same, owned.
+    /// The same, owned and trimmed.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(|value| value.trim().to_owned())

@@ -1,4 +1,4 @@
-//! Who gets in: rules in the instance's group, and in the database's.
+//! Rules in the security groups of the instance and of the database.
 
 use std::net::IpAddr;
 
@@ -12,10 +12,10 @@ use crate::names::{PULL_REQUEST, PURPOSE, Preview, REPOSITORY, Scope, VIEWERS_DE
 use crate::settings::Settings;
 
 /// PostgreSQL's port.
-const DATABASE: u16 = 5432;
+pub(super) const DATABASE: u16 = 5432;
 
 impl Job {
-    /// Opens the preview's port to the instance itself, to the viewers, and the database to the instance.
+    /// Opens the preview's port to the instance itself and to the viewers, and the database to the instance.
     ///
     /// # Errors
     /// The first rule that could not be made.
@@ -35,19 +35,19 @@ impl Job {
             description: preview.description(),
             tags: tags(preview, purpose),
         };
-        // Of a run that was cancelled while it looked.
+        // A run that was cancelled while it tested the URL left it.
         self.close(|rule| rule.description == preview.runner_description(), preview, None).await?;
         self.aws.open(&own(group, port)).await?;
         if let Some(database) = &settings.instance.db_security_group {
             self.aws.open(&own(database, DATABASE)).await?;
         }
-        // All previews of the repository share these: a rule is known by port and network alone.
+        // All previews of the repository share these: a group has one rule for a port and a network.
         let mut tags = tags(preview, purpose);
         tags.retain(|(key, _)| key != PULL_REQUEST);
         let mut viewers: Vec<IpNet> = settings.viewers.clone();
         viewers.sort_unstable();
         viewers.dedup();
-        // Who was taken off the list.
+        // Those of networks that are no longer on the list.
         self.close_to_viewers(Some((group, port, &viewers))).await?;
         for from in viewers.into_iter().filter(|from| *from != IpNet::from(address)) {
             let description = VIEWERS_DESCRIPTION.to_owned();
@@ -58,7 +58,7 @@ impl Job {
         Ok(())
     }
 
-    /// Opens the preview's port to this runner, for as long as it looks; the rule, if that is a new one.
+    /// Opens the preview's port to this runner while it tests the URL; returns the rule if it is ours.
     ///
     /// # Errors
     /// The rule could not be made.
@@ -76,27 +76,37 @@ impl Job {
             description: preview.runner_description(),
             tags: tags(preview, settings.scope.purpose()),
         };
-        Ok(self.aws.open(&opening).await?)
+        if let Some(rule) = self.aws.open(&opening).await? {
+            return Ok(Some(rule));
+        }
+        // It was there already, perhaps since a request of this very run whose answer was lost.
+        let all = self.aws.tagged_rules(PULL_REQUEST, &[&preview.number.to_string()]).await?;
+        let is_it = |rule: &Rule| {
+            rule.description == opening.description
+                && rule.from == Some(opening.from)
+                && self.is_of_repository(rule)
+        };
+        Ok(all.into_iter().find(is_it))
     }
 
-    /// Closes this runner's rule.
+    /// Removes this runner's rule.
     pub(super) async fn close_to_runner(&self, rule: &Rule) {
         if let Err(error) = self.aws.close(rule).await {
-            self.output.warn(&format!("the runner's rule stays: {error}"));
+            self.output.warn(&format!("the runner's rule could not be removed: {error}"));
         }
     }
 
-    /// Closes all rules of a preview, the runner's included, and those that were made by hand as the handbook
-    /// says in groups that are known.
+    /// Removes all rules of a preview, also the runner's, and in the settings' groups those that somebody made by hand
+    /// as the handbook says.
     ///
     /// # Errors
-    /// The first one that could not be closed.
+    /// The first rule that could not be removed.
     pub(super) async fn close_all(
         &self,
         settings: Option<&Settings>,
         preview: &Preview,
     ) -> Result<usize, Failure> {
-        // By the whole description: that of number 1 is the beginning of that of number 12.
+        // Compares whole descriptions: that of number 1 is the beginning of that of number 12.
         let ours = |rule: &Rule| {
             rule.description == preview.description() || rule.description == preview.runner_description()
         };
@@ -123,10 +133,10 @@ impl Job {
         Ok(closed)
     }
 
-    /// Closes the viewers' rules but for those that are to stay.
+    /// Removes the viewers' rules, except for these networks in this group and for this port.
     ///
     /// # Errors
-    /// The first one that could not be closed.
+    /// The first rule that could not be removed.
     pub(super) async fn close_to_viewers(&self, stay: Option<(&str, u16, &[IpNet])>) -> Result<(), Failure> {
         for rule in self.aws.tagged_rules(PURPOSE, &Scope::PURPOSES).await? {
             let stays = stay.is_some_and(|(group, port, networks)| {
@@ -147,7 +157,7 @@ impl Job {
 }
 
 /// The groups in which previews have rules.
-fn groups(settings: &Settings) -> impl Iterator<Item = &str> {
+pub(super) fn groups(settings: &Settings) -> impl Iterator<Item = &str> {
     let instance = &settings.instance;
     let database = instance.db_security_group.as_deref();
     let database = database.filter(|group| *group != instance.security_group);

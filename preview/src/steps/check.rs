@@ -1,4 +1,4 @@
-//! `preview check`: all that a launch would need, looked at and not touched.
+//! `preview check`: checks everything that a launch needs, and changes nothing.
 
 use preview_agent::cli::exit;
 
@@ -8,10 +8,7 @@ use super::load::Loaded;
 use super::user_data::{Release, ReleaseError};
 use crate::names::Preview;
 
-/// Looks at settings, credentials, account and GitHub; what is wrong is told line by line.
-///
-/// # Errors
-/// Never: all that is wrong is told.
+/// Checks settings, credentials, account and GitHub, writes one line for each fault, and returns the exit code.
 pub async fn check(
     job: &Job,
     loaded: &Loaded,
@@ -38,25 +35,40 @@ pub async fn check(
         job.output.say(note);
     }
     let preview = Preview { repository: job.repository.clone(), number, path: settings.path.clone() };
-    // Without credentials everything else fails for want of them.
+    // Without credentials every other call fails, too.
     if has_credentials {
         match job.plan(settings, &preview, sha, release).await {
             Ok(plan) => {
                 let launch = &plan.launch;
                 job.output
                     .say(&format!("would launch {} from {} in {}", launch.kind, launch.ami, launch.subnet));
+                let publish = plan.agent.config.app.publish;
+                if publish.ip.is_loopback() {
+                    job.output.say(&format!(
+                        "note: nobody outside the instance can open the URL, whoever `viewers` names: `app.publish` is on \
+                         {}; write the port alone",
+                        publish.ip
+                    ));
+                }
             }
             Err(found) => faults.extend(found),
         }
+        let permissions = job.permissions(settings, &preview).await;
+        faults.extend(permissions.faults.into_iter().map(Failure::from));
+        job.output.say(&format!(
+            "AWS has no dry run of {}: `preview iam-policy` prints all permissions",
+            permissions.unknown.join(", ")
+        ));
     }
     if settings.viewers.is_empty() {
-        job.output.say("note: nobody but the instance itself may open its address; `viewers` says who else");
+        job.output.say("note: only the instance itself may open its URL; name others as `viewers`");
     }
-    job.output.say(
-        "beyond the handbook's list the role needs ssm:PutParameter, ssm:GetParameter and more: `preview iam-policy`",
-    );
-    for fault in &faults {
-        job.output.complain(&fault.text());
+    let mut said = Vec::new();
+    for line in faults.iter().map(Failure::text) {
+        if !said.contains(&line) {
+            job.output.complain(&line);
+            said.push(line);
+        }
     }
     match faults.first() {
         None => {

@@ -1,4 +1,4 @@
-//! What explains a failure: the logs on the instance, else its console.
+//! Fetches logs that explain a failure: from the instance, else its console.
 
 use preview_agent::status::{Class, Code, Document};
 
@@ -8,13 +8,13 @@ use crate::report::Evidence;
 
 /// The document of packaging/ssm/logs.yaml.
 const LOGS: &str = "PreviewAgent-Logs";
-/// Lines that are asked for.
+/// Number of lines to fetch.
 const LINES: &str = "60";
-/// Bytes of the console that are kept.
+/// Most bytes of the console's output.
 const CONSOLE: usize = 6_000;
 
 impl Job {
-    /// The log of whatever failed, by Run Command; where that is not to be had, the console.
+    /// The log of the failed part, by Run Command; if there is none, the console.
     pub(super) async fn evidence(&self, instance: &str, document: Option<&Document>) -> Vec<Evidence> {
         let source = document.map_or("agent", source);
         let bootstrapped = document.is_some_and(|document| !is_bootstrap(document));
@@ -22,7 +22,7 @@ impl Job {
         if bootstrapped {
             match self.logs_of(instance, source).await {
                 Ok(text) if !text.trim().is_empty() => {
-                    // Before anything is cut: half a secret is not known again.
+                    // Before anything is cut: the redactor does not know half a secret.
                     let text = self.redactor.apply(&text).into_owned();
                     found.push(Evidence { from: format!("agent logs {source}"), text });
                     return found;
@@ -40,16 +40,16 @@ impl Job {
                     text: text[start..].to_owned(),
                 });
             }
-            Ok(_) => self.output.say("the instance's console says nothing (yet)"),
+            Ok(_) => self.output.say("the instance's console is empty (so far)"),
             Err(error) => self.output.warn(&format!("no console output: {error}")),
         }
         found
     }
 
-    /// The newest lines of a log of the agent's.
+    /// The newest lines of one of the agent's logs.
     ///
     /// # Errors
-    /// The instance could not be asked.
+    /// The instance did not answer.
     pub(super) async fn logs_of(&self, instance: &str, source: &str) -> Result<String, AwsError> {
         let parameters = [("Source", source), ("Lines", LINES)];
         Ok(self.aws.run_command(instance, LOGS, &parameters).await?.text)
@@ -60,7 +60,7 @@ fn is_bootstrap(document: &Document) -> bool {
     document.fault.as_ref().is_some_and(|fault| fault.code == Code::BootstrapFailed)
 }
 
-/// Whose log tells more.
+/// The log that explains this failure best.
 fn source(document: &Document) -> &'static str {
     match document.fault.as_ref().map(|fault| fault.class) {
         Some(Class::Migration | Class::Database) => "migrate",

@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked for, with what to do about it and the exit code.
+//! A command's failure: the reason, the remedy and the exit code.
 
 use preview_agent::aws::AwsError;
 use preview_agent::cli::exit;
@@ -18,27 +18,33 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that trying again does not mend.
+    /// A failure that another try does not mend.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, code: exit::FAILED }
     }
 
-    /// Settings that cannot be used.
+    /// Wrong settings.
     #[must_use]
     pub fn settings(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, code: exit::CONFIG }
     }
 
-    /// Several as one, a line each and the first one's code; `None` of none.
+    /// Several failures as one: a line for each different one, with the code of the first. `None` if there are none.
     #[must_use]
     pub fn all(failures: &[Self]) -> Option<Self> {
         let first = failures.first()?;
-        let message = failures.iter().map(Self::text).collect::<Vec<_>>().join("\n");
+        let mut lines: Vec<String> = Vec::new();
+        for line in failures.iter().map(Self::text) {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        let message = lines.join("\n");
         Some(Self { message, hint: None, code: first.code })
     }
 
-    /// With this hint.
+    /// The same with this hint.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
@@ -67,14 +73,14 @@ impl From<AwsError> for Failure {
                 Some(format!("Allow {action} on the stack to the role that calls."))
             }
             AwsError::Denied { action, .. } => Some(format!(
-                "Allow {action} to the role that calls: `preview iam-policy` prints all that it needs."
+                "Allow {action} to the caller's role: `preview iam-policy` prints its whole policy."
             )),
             AwsError::Credentials { .. } => Some(
                 "Log in to AWS first: in a workflow with aws-actions/configure-aws-credentials and `id-token: write`, on a \
                  laptop with a profile or `aws sso login`."
                     .to_owned(),
             ),
-            AwsError::RegionUnknown => Some("Set AWS_REGION.".to_owned()),
+            AwsError::RegionUnknown => Some("Set AWS_REGION, in a repository as a variable.".to_owned()),
             AwsError::ClockSkew { .. } => Some("Set this machine's clock.".to_owned()),
             AwsError::Rejected { code, .. } => of_code(code).map(str::to_owned),
             _ => None,
@@ -88,14 +94,14 @@ impl From<AwsError> for Failure {
     }
 }
 
-/// What to do about an error of EC2's, by its name (EC2 API reference, "Error codes").
+/// What to do about an error of EC2, by its code (EC2 API reference, "Error codes").
 fn of_code(code: &str) -> Option<&'static str> {
     Some(match code {
         "InsufficientInstanceCapacity" | "InsufficientCapacity" => {
             "EC2 has none of this type here at the moment: try later, or another `instance.type` or `instance.subnet`."
         }
         "VcpuLimitExceeded" | "InstanceLimitExceeded" => {
-            "The account's quota is used up: end what is not needed (`preview list`), or ask AWS for a higher one."
+            "The account's quota is used up: terminate what is not needed (`preview list`), or ask AWS for a higher quota."
         }
         "InvalidSubnetID.NotFound" => {
             "Correct `instance.subnet` (SUBNET_ID); ids differ by region and account."
@@ -110,16 +116,16 @@ fn of_code(code: &str) -> Option<&'static str> {
             "Choose another `instance.type` (INSTANCE_TYPE) or `instance.subnet`."
         }
         "RulesPerSecurityGroupLimitExceeded" => {
-            "The security group is full: `preview sweep` takes away what closed pull requests left in it."
+            "The security group is full: `preview sweep` removes what closed pull requests left in it."
         }
         "OperationNotPermitted" => {
-            "The instance is protected against being ended; take the protection off first."
+            "The instance is protected against termination; switch the protection off first."
         }
         "AuthFailure" => {
             "AWS does not accept the signature: check the credentials, and this machine's clock."
         }
         "InvalidDocument" => {
-            "The command documents are not in this region: packaging/ssm has them, and says how to make them."
+            "The command documents are not in this region: packaging/ssm has them and the commands that make them."
         }
         _ => return None,
     })

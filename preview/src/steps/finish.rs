@@ -1,4 +1,4 @@
-//! The end of a launch: watched, looked at, told.
+//! The end of a launch: watches the status, tests the URL, reports.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,46 +8,50 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use super::job::Job;
-use super::up::{Ended, Way};
+use super::up::{Ended, Progress};
 use super::watch::{End, Watch};
-use crate::report::Turn;
+use crate::report::Stage;
 use crate::settings::Settings;
 
-/// Watches to the end, looks from here, and tells.
+/// Watches until there is an outcome, tests the URL from here, and reports.
 pub(super) async fn finish(
     job: &Job,
     settings: &Settings,
     watch: &Watch<'_>,
     (address, port): (IpAddr, u16),
-    way: &mut Way,
+    progress: &mut Progress,
 ) -> Ended {
     let number = watch.preview.number;
     let (end, document) = job.watch(watch).await;
-    let told = &mut way.told;
-    (told.instance, told.document) = (Some(watch.instance.to_owned()), document);
+    let report = &mut progress.report;
+    (report.instance, report.document) = (Some(watch.instance.to_owned()), document);
     let (outcome, code) = match end {
         End::Ready => {
-            told.turn = Turn::Ready;
-            told.notes.extend(job.reach(settings, watch.preview, address, port).await);
+            report.stage = Stage::Ready;
+            if !report.is_local {
+                report.notes.extend(job.reach(settings, watch.preview, address, port).await);
+            }
             ("ready", exit::OK)
         }
         End::Going => {
-            told.turn = Turn::Going;
-            told.reason =
-                Some(format!("Not done within {} min; the instance goes on.", watch.limit.as_secs() / 60));
+            report.stage = Stage::Going;
+            report.reason = Some(format!(
+                "Not ready within {} min; the instance goes on. `preview wait {number}` waits again.",
+                watch.limit.as_secs() / 60
+            ));
             ("going", exit::IN_PROGRESS)
         }
-        End::Blind(failure) => {
-            told.turn = Turn::Going;
-            told.reason =
-                Some(format!("AWS no longer answers this run, the preview goes on: {}", failure.text()));
-            let code = if told.document.is_some() { exit::IN_PROGRESS } else { failure.code };
+        End::NoAccess(failure) => {
+            report.stage = Stage::Going;
+            report.reason =
+                Some(format!("AWS no longer answers this run; the preview goes on: {}", failure.text()));
+            let code = if report.document.is_some() { exit::IN_PROGRESS } else { failure.code };
             ("going", code)
         }
         End::Superseded(head) => {
-            job.output.say(&format!("#{number} has moved on to {head}, whose run goes on"));
-            job.inactive(way.deployment, "a newer commit was pushed").await;
-            return way.ended("superseded", exit::OK);
+            job.output.say(&format!("#{number} has moved on to {head}, which has its own run"));
+            job.inactive(progress.deployment, "a newer commit was pushed").await;
+            return progress.ended("superseded", exit::OK);
         }
         End::Closed => {
             job.output.say(&format!("#{number} was closed meanwhile"));
@@ -58,52 +62,53 @@ pub(super) async fn finish(
                     failure.code
                 }
             };
-            return way.ended("closed", code);
+            return progress.ended("closed", code);
         }
         End::Failed => {
-            told.turn = Turn::Failed;
-            told.evidence = job.evidence(watch.instance, told.document.as_ref()).await;
+            report.stage = Stage::Failed;
+            report.evidence = job.evidence(watch.instance, report.document.as_ref()).await;
             ("failed", exit::FAILED)
         }
         End::Silent => {
-            told.turn = Turn::Failed;
-            told.reason = Some(match &told.document {
-                None => "The agent has not said a word: the instance's User Data did not come so far, or may not write \
-                         the parameter.",
-                Some(_) => "The agent says nothing any more.",
+            report.stage = Stage::Failed;
+            report.reason = Some(match &report.document {
+                None => "The agent has not reported anything: the instance's User Data failed before it started the agent, or the instance \
+                         may not write the parameter.",
+                Some(_) => "The agent no longer reports.",
             }.to_owned());
-            told.evidence = job.evidence(watch.instance, None).await;
+            report.evidence = job.evidence(watch.instance, None).await;
             ("failed", exit::FAILED)
         }
         End::Gone(why) => {
-            told.turn = Turn::Failed;
-            told.reason = Some(format!("The instance was ended while it was waited for: {why}."));
-            told.evidence = job.evidence(watch.instance, None).await;
+            report.stage = Stage::Failed;
+            report.reason = Some(format!("The instance was terminated during the wait: {why}."));
+            report.evidence = job.evidence(watch.instance, None).await;
             ("failed", exit::FAILED)
         }
     };
-    job.output.quote(&told.line());
-    for evidence in &told.evidence {
+    job.output.quote(&report.line());
+    for evidence in &report.evidence {
         job.output.say(&format!("{}:", evidence.from));
         job.output.quote(&evidence.text);
     }
-    job.tell(number, way.deployment, &way.told).await;
-    way.ended(outcome, code)
+    job.publish(number, progress.deployment, &progress.report).await;
+    progress.ended(outcome, code)
 }
 
-/// The end of a command that was told to stop; what it has launched goes on, and is found by its tags.
-pub(super) async fn cancelled(job: &Job, number: u64, mut way: Way) -> Ended {
-    way.told.turn = Turn::Cancelled;
+/// The end of a cancelled command. An instance that it launched goes on, and tags lead to it.
+pub(super) async fn cancelled(job: &Job, number: u64, mut progress: Progress) -> Ended {
+    progress.report.stage = Stage::Cancelled;
     // A runner kills what has not ended 10 s after its first signal.
     tokio::select! {
-        () = job.tell(number, way.deployment, &way.told) => {}
+        () = job.publish(number, progress.deployment, &progress.report) => {}
         () = sleep(Duration::from_secs(5)) => {}
     }
-    way.ended("cancelled", 130)
+    progress.ended("cancelled", 130)
 }
 
-/// A runner that cancels a job, or somebody's Ctrl-C. A second signal does not cut what the first began.
-pub(super) async fn told_to_stop() {
+/// Waits for the signal of a runner that cancels a job, or of Ctrl-C. A second signal does not interrupt the work that
+/// the first one started.
+pub(super) async fn stop_signal() {
     let mut signals: Vec<_> = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
         .into_iter()
         .filter_map(|kind| signal(kind).ok())

@@ -1,4 +1,4 @@
-//! What every step has at hand.
+//! What every step uses.
 
 use std::path::PathBuf;
 
@@ -17,16 +17,16 @@ pub struct Job {
     pub aws: Aws,
     /// GitHub; `None` on a laptop without a token.
     pub github: Option<GitHub>,
-    /// Whose previews these are.
+    /// The repository of the previews.
     pub repository: Repository,
     /// The environment.
     pub variables: Variables,
-    /// The way out.
+    /// The output.
     pub output: Output,
-    /// Masks the job's secrets in whatever is told.
+    /// Masks the job's secrets in all output.
     pub redactor: Redactor,
-    /// Settings in the place of the repository's.
+    /// A file of settings that replaces the repository's.
     pub settings: Option<PathBuf>,
-    /// The address of the workflow's run.
+    /// The URL of the workflow run.
     pub run_url: Option<String>,
 }

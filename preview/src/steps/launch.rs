@@ -1,5 +1,5 @@
-//! A launch with what may come between: no room, a quota that the old instance still fills, an address that
-//! takes its time.
+//! Launches an instance and handles what may delay it: no capacity, a quota that the old instance still fills, an
+//! address that takes its time.
 
 use std::net::IpAddr;
 
@@ -10,17 +10,17 @@ use super::job::Job;
 use super::plan::{is_of_profile, token};
 use crate::aws::{AwsError, Instance as Machine, Launch, State, is};
 
-/// Tries of a request that got no answer: one token, so that it is one launch.
+/// Tries of a request that got no answer. All have one token, so that they are one launch.
 const TRIES: u32 = 3;
 
 impl Job {
-    /// Launches; `ending` are instances of ours that are on their way out.
+    /// Launches an instance; `ending` are instances of ours that terminate now.
     ///
     /// # Errors
-    /// Why not.
+    /// EC2's reason against it.
     pub(super) async fn launch(&self, launch: &Launch, ending: &[String]) -> Result<String, Failure> {
         let (begun, mut launch, mut unanswered) = (Instant::now(), launch.clone(), 0);
-        let (mut told, mut gone) = (false, false);
+        let (mut said_so, mut gone) = (false, false);
         loop {
             match self.aws.launch(&launch).await {
                 Ok(id) => return Ok(id),
@@ -29,11 +29,11 @@ impl Job {
                     if gone || ending.is_empty() || begun.elapsed() > self.aws.pace.ending {
                         return Err(error.into());
                     }
-                    // Gone by now: once more.
+                    // They are gone now: try once more.
                     gone = !self.any_alive(ending).await;
-                    if !told {
+                    if !said_so {
                         self.output.say("the quota is used up until the old instance is gone");
-                        told = true;
+                        said_so = true;
                     }
                     launch.token = token();
                 }
@@ -47,7 +47,7 @@ impl Job {
                         return self.launched_unheard(&launch).await?.ok_or_else(|| error.into());
                     }
                 }
-                // A profile that was just made takes a while to be known everywhere; EC2 does not say which it is.
+                // EC2 may not know a new profile for a while, and uses the same code for a wrong one.
                 Err(error) if is_of_profile(&error) && begun.elapsed() < self.aws.pace.unknown => {}
                 Err(error) => return Err(error.into()),
             }
@@ -55,7 +55,7 @@ impl Job {
         }
     }
 
-    /// The instance of a launch whose answers were all lost.
+    /// The instance of a launch that got no answer at all.
     async fn launched_unheard(&self, launch: &Launch) -> Result<Option<String>, Failure> {
         let is_of_launch =
             |instance: &Machine| launch.tags.iter().all(|(key, value)| instance.tags.get(key) == Some(value));
@@ -63,7 +63,7 @@ impl Job {
         Ok(all.into_iter().find(is_of_launch).map(|instance| instance.id))
     }
 
-    /// Waits until an instance is gone, for a while.
+    /// Waits until an instance is gone, up to a limit.
     pub(super) async fn gone(&self, id: &str) {
         let begun = Instant::now();
         while begun.elapsed() < self.aws.pace.ending && self.any_alive(&[id.to_owned()]).await {
@@ -85,7 +85,7 @@ impl Job {
     /// Waits for the instance's public address.
     ///
     /// # Errors
-    /// The instance ended, or got none.
+    /// The instance terminated, or got no address.
     pub(super) async fn address(&self, id: &str) -> Result<IpAddr, Failure> {
         let begun = Instant::now();
         loop {
@@ -95,14 +95,14 @@ impl Job {
                         return Ok(address);
                     }
                     if instance.state.is_over() {
-                        let why = instance.reason.unwrap_or_else(|| "AWS does not say why".to_owned());
-                        return Err(Failure::new(format!("the instance {id} ended as soon as it was launched: {why}")).hint(
+                        let why = instance.reason.unwrap_or_else(|| "AWS gives no reason".to_owned());
+                        return Err(Failure::new(format!("the instance {id} terminated as soon as it was launched: {why}")).hint(
                             "Volumes are encrypted: where the account's default key is a customer managed one, the role needs \
                              kms:CreateGrant on it.",
                         ));
                     }
                 }
-                // Not known to all of EC2 yet.
+                // Parts of EC2 do not know it yet.
                 Ok(None) if begun.elapsed() < self.aws.pace.unknown => {}
                 Ok(None) => return Err(Failure::new(format!("EC2 no longer knows the instance {id}"))),
                 Err(error) if error.retryable() => {}
@@ -110,7 +110,7 @@ impl Job {
             }
             if begun.elapsed() > self.aws.pace.address {
                 let message = format!(
-                    "the instance {id} has got no public address within {} s",
+                    "the instance {id} got no public address within {} s",
                     self.aws.pace.address.as_secs()
                 );
                 return Err(Failure::new(message).hint(

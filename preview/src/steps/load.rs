@@ -1,4 +1,4 @@
-//! The settings of a pull request: the base branch's, with what the pull request may change.
+//! The settings of a pull request: the base branch's, with the pull request's allowed changes.
 
 use preview_agent::config::DatabaseUrl;
 use secrecy::ExposeSecret as _;
@@ -8,13 +8,13 @@ use super::job::Job;
 use crate::github::{GitHub, Pull};
 use crate::settings::{FILE, Refused, Settings, read, with_head, without_file};
 
-/// Settings with where they come from.
+/// Settings and their source.
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
-    /// What the pull request says beyond what is taken from it.
+    /// The pull request's settings that have no effect before the merge.
     pub refused: Vec<Refused>,
-    /// What a reader should know of their source.
+    /// Notes on their source.
     pub notes: Vec<String>,
 }
 
@@ -22,7 +22,7 @@ impl Job {
     /// The settings for this pull request.
     ///
     /// # Errors
-    /// A file that is wrong, that of the pull request included: it would be wrong after the merge.
+    /// A wrong file, also the pull request's own: it would be wrong after the merge.
     pub async fn settings_of(&self, pull: &Pull) -> Result<Loaded, Failure> {
         let loaded = self.read(pull).await?;
         for secret in &loaded.settings.secrets {
@@ -40,10 +40,10 @@ impl Job {
         Ok(loaded)
     }
 
-    /// The settings of the default branch, for what concerns no pull request.
+    /// The settings of the default branch, for commands without a pull request.
     ///
     /// # Errors
-    /// A file that is wrong.
+    /// A wrong file.
     pub async fn usual_settings(&self) -> Result<Loaded, Failure> {
         let branch = match &self.github {
             Some(github) => github.default_branch().await?,
@@ -75,14 +75,15 @@ impl Job {
             }
             (Some(base), None) => Ok(Loaded::alone(parsed(&of_base, &base)?)),
             (None, Some(head)) => {
-                let note = format!("The base branch has no {FILE} yet: the pull request's is used as it is.");
+                let note =
+                    format!("The base branch has no {FILE} yet: the pull request's own is used unchanged.");
                 Ok(Loaded { notes: vec![note], ..Loaded::alone(parsed(&of_head, &head)?) })
             }
             (None, None) => Ok(Loaded::alone(without_file(&self.repository, &self.variables)?)),
         }
     }
 
-    /// The file of the base branch. That there is none counts only where the branch can be seen: else the pull
+    /// The file of the base branch. It counts as missing only if the token can read the branch: otherwise the pull
     /// request's own would be used.
     async fn of_base(&self, github: &GitHub, branch: &str) -> Result<Option<String>, Failure> {
         let text = github.file(FILE, branch).await?;
@@ -93,7 +94,7 @@ impl Job {
     }
 }
 
-/// The folder of parameters where the settings are not to be had.
+/// The folder of parameters if the settings cannot be read.
 pub(super) const USUAL_PATH: &str = "/pr-preview";
 
 impl Loaded {

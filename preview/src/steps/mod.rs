@@ -1,4 +1,4 @@
-//! What the commands do, step by step.
+//! The steps of all commands.
 
 mod access;
 pub mod changes;
@@ -9,13 +9,17 @@ mod failure;
 mod finish;
 mod job;
 mod launch;
+mod launching;
+mod list;
 mod load;
 mod look;
+mod permissions;
 mod plan;
+mod publish;
 mod reach;
 mod room;
+mod secrets;
 mod sweep;
-mod tell;
 mod up;
 mod user_data;
 mod watch;
@@ -24,8 +28,9 @@ pub use check::check;
 pub use down::down;
 pub use failure::Failure;
 pub use job::Job;
+pub use list::list;
 pub use load::Loaded;
-pub use look::{list, logs, status};
+pub use look::{logs, status};
 pub use sweep::sweep;
 pub use up::{Ended, up, wait};
 pub use user_data::{Release, ReleaseError};

@@ -1,16 +1,19 @@
-//! Whether all that a launch names is there and fits together: every fault at once, each with its remedy.
+//! Checks that everything a launch names exists and fits together, and reports all faults at once.
+
+use preview_agent::cli::exit;
 
 use super::failure::Failure;
 use super::job::Job;
+use super::room;
 use super::user_data::{Release, ReleaseError};
 use crate::aws::{AwsError, Image, Launch};
 use crate::names::{COMMIT, PULL_REQUEST, PURPOSE, Preview, REPOSITORY};
 use crate::settings::{AgentConfig, Ami, Fill, Settings};
 
-/// Where AWS keeps the newest Amazon Linux 2023 (AWS, "Amazon Linux 2023 on Amazon EC2").
+/// The parameters with AWS's newest Amazon Linux 2023 (AWS, "Amazon Linux 2023 on Amazon EC2").
 const AL2023: &str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-";
 
-/// What is to be launched, and what is to be opened for it.
+/// A launch and the configuration for it.
 pub(super) struct Plan {
     /// The launch, without its token.
     pub(super) launch: Launch,
@@ -18,7 +21,7 @@ pub(super) struct Plan {
     pub(super) agent: AgentConfig,
 }
 
-/// Tags of all that belongs to a preview.
+/// The tags of everything that belongs to a preview.
 pub(super) fn tags(preview: &Preview, purpose: &str) -> Vec<(String, String)> {
     [
         (PURPOSE, purpose.to_owned()),
@@ -30,10 +33,10 @@ pub(super) fn tags(preview: &Preview, purpose: &str) -> Vec<(String, String)> {
 }
 
 impl Job {
-    /// Looks at all that the launch of this commit needs.
+    /// Checks everything that the launch of this commit needs.
     ///
     /// # Errors
-    /// Every fault that was found.
+    /// Every fault.
     pub(super) async fn plan(
         &self,
         settings: &Settings,
@@ -43,9 +46,9 @@ impl Job {
     ) -> Result<Plan, Vec<Failure>> {
         let instance = &settings.instance;
         let mut faults = Vec::new();
-        self.secrets_are_there(settings, &mut faults);
         let fill = Fill { preview, sha, secrets: &settings.secrets };
         let agent = keep(&mut faults, AgentConfig::new(settings, &fill).map_err(Failure::from));
+        faults.extend(self.secret_faults(settings, preview, agent.as_ref().map(|agent| &agent.config)));
         let kind = keep(&mut faults, self.aws.instance_type(&instance.kind).await.map_err(Failure::from));
         let image = match &kind {
             Some(kind) => keep(&mut faults, self.image(instance.ami.as_ref(), &kind.architecture).await),
@@ -71,12 +74,15 @@ impl Job {
             faults.push(Failure::settings(message).hint("Make it larger, or leave it out."));
         }
         self.network_fits(settings, &mut faults).await;
+        keep(&mut faults, room::has_one_application(self, settings, preview).await);
         let user_data = agent.as_ref().and_then(|agent| {
             let made = release.as_ref().map_err(Clone::clone);
             let made = made.and_then(|release| release.user_data(&agent.text, &preview.status()));
             keep(&mut faults, made.map_err(|error| Failure::settings(error.to_string())))
         });
-        let (Some(agent), Some(image), Some(user_data), true) = (agent, image, user_data, faults.is_empty())
+        // Where permissions are all that lacks, the dry run says whether there are more.
+        let is_denied_only = faults.iter().all(|fault| fault.code == exit::NO_PERMISSION);
+        let (Some(agent), Some(image), Some(user_data), true) = (agent, image, user_data, is_denied_only)
         else {
             return Err(faults);
         };
@@ -91,39 +97,14 @@ impl Job {
             subnet: instance.subnet.clone(),
             security_group: instance.security_group.clone(),
             profile: instance.profile.clone(),
-            volume: instance.volume,
+            // EC2 API reference, EbsBlockDevice: a size or a snapshot must be given.
+            volume: instance.volume.or(Some(image.least_volume).filter(|size| *size > 0)),
             user_data,
             tags,
             token: token(),
         };
-        match self.aws.rehearse(&launch).await {
-            Ok(()) => Ok(Plan { launch, agent }),
-            Err(error) => Err(vec![explained(error)]),
-        }
-    }
-
-    /// Every secret has its variable, and a value that Parameter Store takes.
-    fn secrets_are_there(&self, settings: &Settings, faults: &mut Vec<Failure>) {
-        for secret in &settings.secrets {
-            let variable = &secret.variable;
-            let wrong = match self.variables.get(variable) {
-                None if secret.optional => continue,
-                None => {
-                    format!("{variable} is empty or not set, and the secret {} comes from it", secret.name)
-                }
-                // Larger ones are charged; `{{` would name another parameter.
-                Some(value) if value.len() > 4096 => {
-                    format!("{variable} is longer than 4096 bytes, which Parameter Store does not take")
-                }
-                Some(value) if value.contains("{{") => {
-                    format!("{variable} holds `{{{{`, which Parameter Store does not take")
-                }
-                Some(_) => continue,
-            };
-            faults.push(Failure::settings(wrong).hint(
-                "Add it to the repository's secrets and hand it to the workflow; runs of forks and of Dependabot get none.",
-            ));
-        }
+        keep(&mut faults, self.aws.rehearse(&launch).await.map_err(explained));
+        if faults.is_empty() { Ok(Plan { launch, agent }) } else { Err(faults) }
     }
 
     async fn image(&self, ami: Option<&Ami>, architecture: &str) -> Result<Image, Failure> {
@@ -131,9 +112,9 @@ impl Job {
         let id = match ami.unwrap_or(&newest) {
             Ami::Id(id) => id.clone(),
             Ami::Parameter(name) => {
-                let id = self.aws.parameter(name).await?;
+                let id = self.aws.parameter(name).await.map_err(|error| own_parameter(name, error))?;
                 id.filter(|id| id.starts_with("ami-")).ok_or_else(|| {
-                    Failure::settings(format!("the parameter {name} names no machine image"))
+                    Failure::settings(format!("the parameter {name} does not hold the id of a machine image"))
                         .hint("Correct `instance.ami`, or leave it out for Amazon Linux 2023.")
                 })?
             }
@@ -146,26 +127,26 @@ impl Job {
         })
     }
 
-    /// Subnet and groups are there and in one network.
+    /// Checks that subnet and groups exist and are in one VPC.
     async fn network_fits(&self, settings: &Settings, faults: &mut Vec<Failure>) {
         let instance = &settings.instance;
         let subnet = keep(faults, self.aws.subnet(&instance.subnet).await.map_err(Failure::from)).flatten();
         if let Some(subnet) = &subnet {
             if !subnet.available {
-                faults.push(Failure::settings(format!("the subnet {} is not ready", instance.subnet)));
+                faults.push(Failure::settings(format!("the subnet {} is not available", instance.subnet)));
             }
             if subnet.free == 0 {
                 let message = format!("the subnet {} has no address left", instance.subnet);
                 faults.push(
                     Failure::new(message)
-                        .hint("End what is not needed, or choose another `instance.subnet`."),
+                        .hint("Terminate what is not needed, or choose another `instance.subnet`."),
                 );
             }
         }
         let database = instance.db_security_group.as_ref().map(|group| ("db_security_group", group));
         for (name, id) in [("security_group", &instance.security_group)].into_iter().chain(database) {
             let group = keep(faults, self.aws.group(id).await.map_err(Failure::from)).flatten();
-            // The database may be in another network, reached by peering.
+            // The database may be in another VPC, behind a peering.
             if let (Some(group), Some(subnet), "security_group") = (group, &subnet, name)
                 && group.vpc != subnet.vpc
             {
@@ -179,7 +160,20 @@ impl Job {
     }
 }
 
-/// A refusal of EC2's, with what only a launch can know about it.
+/// A denial of an image parameter: the policy has AWS's own, and others by their name.
+fn own_parameter(name: &str, error: AwsError) -> Failure {
+    let is_denied = matches!(error, AwsError::Denied { .. }) && !name.starts_with("/aws/service/");
+    let failure = Failure::from(error);
+    match is_denied {
+        true => failure.hint(format!(
+            "Allow it: with ImageParameter={name} for packaging/cloudformation/github-role.yaml, or with `preview \
+             iam-policy --image-parameter {name}`."
+        )),
+        false => failure,
+    }
+}
+
+/// EC2's refusal of a launch, with a hint that depends on its message.
 fn explained(error: AwsError) -> Failure {
     let of_profile = is_of_profile(&error);
     let failure = Failure::from(error);
@@ -197,12 +191,12 @@ pub(super) fn is_of_profile(error: &AwsError) -> bool {
         if code == "InvalidParameterValue" && message.contains("IAM Instance Profile"))
 }
 
-/// The value, or the fault put down.
+/// The value; an error goes to the faults.
 fn keep<T>(faults: &mut Vec<Failure>, result: Result<T, Failure>) -> Option<T> {
     result.map_err(|fault| faults.push(fault)).ok()
 }
 
-/// A new launch: a token that was used, even for an instance that is gone by now, would give that one.
+/// The token of a new launch: with a used one EC2 returns the old instance, even if that is gone by now.
 pub(super) fn token() -> String {
     format!("preview-{:032x}", fastrand::u128(..))
 }

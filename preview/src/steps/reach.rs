@@ -1,4 +1,4 @@
-//! A look at the preview from where this command runs, through a rule that is there while it looks.
+//! Tests the preview's URL from this machine, through a rule that exists only meanwhile.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use super::job::Job;
 use crate::names::Preview;
 use crate::settings::Settings;
 
-/// What tells the address that the world sees: AWS's own.
+/// AWS's service that answers with the caller's public address.
 const WHO_AM_I: &str = "https://checkip.amazonaws.com";
 const TRY: Duration = Duration::from_secs(5);
 
 impl Job {
-    /// Looks at port and `/docs`; what it saw, as a note where that is not all well.
+    /// Requests `/docs`; returns a note if that failed.
     pub(super) async fn reach(
         &self,
         settings: &Settings,
@@ -25,14 +25,16 @@ impl Job {
         port: u16,
     ) -> Option<String> {
         let Some(runner) = self.own_address().await else {
-            return Some("Not looked at from this runner: it does not know its own address. The agent's health stages hold.".to_owned());
+            return Some("This runner has not tested the URL: it does not know its own address. On the instance all health stages passed.".to_owned());
         };
         let admitted = settings.viewers.iter().any(|net| net.contains(&IpNet::from(runner)));
         let rule = match admitted {
             true => None,
             false => match self.open_to_runner(settings, preview, port, runner).await {
                 Ok(rule) => rule,
-                Err(failure) => return Some(format!("Not looked at from this runner: {}", failure.text())),
+                Err(failure) => {
+                    return Some(format!("This runner has not tested the URL: {}", failure.text()));
+                }
             },
         };
         let seen = self.look(SocketAddr::new(address, port)).await;
@@ -41,11 +43,11 @@ impl Job {
         }
         match seen {
             Ok(status) => {
-                self.output.say(&format!("/docs answers {status} from here"));
+                self.output.say(&format!("/docs answers {status} to this runner"));
                 None
             }
             Err(why) => Some(format!(
-                "From this runner the preview was not reached: {why}. The agent's health stages hold."
+                "This runner cannot open the URL: {why}. On the instance all health stages passed."
             )),
         }
     }
@@ -60,7 +62,7 @@ impl Job {
         let begun = Instant::now();
         loop {
             let why = match client.get(format!("http://{at}/docs")).send().await {
-                // An application without documentation answers all the same.
+                // An application without documentation answers 404.
                 Ok(answer) if answer.status().as_u16() < 500 => return Ok(answer.status().as_u16()),
                 Ok(answer) => format!("/docs answers {}", answer.status().as_u16()),
                 Err(error) => innermost(&error).to_string(),
@@ -72,7 +74,7 @@ impl Job {
         }
     }
 
-    /// The address from which this machine reaches the world.
+    /// This machine's public address.
     async fn own_address(&self) -> Option<IpAddr> {
         let url = self.variables.text("PREVIEW_CHECKIP_URL").unwrap_or_else(|| WHO_AM_I.to_owned());
         let ask = async { reqwest::get(url).await?.error_for_status()?.text().await };

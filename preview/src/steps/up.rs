@@ -1,12 +1,13 @@
-//! `preview up`: a preview of this commit, in the place of what was there.
+//! `preview up`: launches a preview of a commit and replaces the one before.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use preview_agent::cli::exit;
+use preview_agent::config::Publish;
 
 use super::failure::Failure;
-use super::finish::{self, told_to_stop};
+use super::finish::{self, stop_signal};
 use super::job::Job;
 use super::load::Loaded;
 use super::plan::Plan;
@@ -16,7 +17,7 @@ use super::watch::Watch;
 use crate::aws::{Filter, Instance};
 use crate::github::{Deployment, Pull};
 use crate::names::Preview;
-use crate::report::{Told, Turn};
+use crate::report::{Report, Stage};
 use crate::settings::Settings;
 
 /// How a command ended.
@@ -26,22 +27,22 @@ pub struct Ended {
     pub outcome: &'static str,
     /// The exit code.
     pub code: u8,
-    /// What there is to tell.
-    pub told: Told,
+    /// The report.
+    pub report: Report,
     /// The instance's address.
     pub address: Option<IpAddr>,
 }
 
-/// What becomes known on the way, for whoever is told when it ends early.
-pub(super) struct Way {
-    pub(super) told: Told,
+/// What is known so far, for the report of a run that ends early.
+pub(super) struct Progress {
+    pub(super) report: Report,
     pub(super) deployment: Option<Deployment>,
     pub(super) address: Option<IpAddr>,
 }
 
-impl Way {
+impl Progress {
     pub(super) fn ended(&self, outcome: &'static str, code: u8) -> Ended {
-        Ended { outcome, code, told: self.told.clone(), address: self.address }
+        Ended { outcome, code, report: self.report.clone(), address: self.address }
     }
 }
 
@@ -54,10 +55,10 @@ struct Launched {
     address: IpAddr,
 }
 
-/// Brings the preview of a pull request up and waits for it.
+/// Launches the preview of a pull request and waits for it.
 ///
 /// # Errors
-/// What kept it from being launched.
+/// Why there was no launch.
 pub async fn up(
     job: &Job,
     number: u64,
@@ -66,64 +67,65 @@ pub async fn up(
     limit: Duration,
 ) -> Result<Ended, Failure> {
     let pull = current(job, number, sha).await?;
-    let told = Told::starting(&pull.head, job.run_url.clone());
-    let nothing = |outcome, told| Ok(Ended { outcome, code: exit::OK, told, address: None });
+    let report = Report::starting(&pull.head, job.run_url.clone());
+    let nothing = |outcome, report| Ok(Ended { outcome, code: exit::OK, report, address: None });
     if !pull.open {
         job.output.say(&format!("#{number} is closed: no preview"));
-        return nothing("closed", told);
+        return nothing("closed", report);
     }
-    // A run that waited for its turn, or is run again, has an old event.
+    // A run that waited for its turn, or a re-run, has an old event.
     let is_head = |sha: &str| sha.len() >= 7 && pull.head.starts_with(&sha.to_lowercase());
     if let Some(asked) = sha.filter(|sha| !is_head(sha)) {
         job.output
-            .say(&format!("#{number} has moved on from {asked} to {}, whose run brings it up", pull.head));
-        return nothing("superseded", told);
+            .say(&format!("#{number} has moved on from {asked} to {}, which has its own run", pull.head));
+        return nothing("superseded", report);
     }
-    let mut way = Way { told, deployment: None, address: None };
-    // One look-out for all of it: a second signal cuts nothing that the first one began.
+    let mut progress = Progress { report, deployment: None, address: None };
+    // One handler for all signals: a second one does not interrupt the work that the first one started.
     let end = tokio::select! {
-        end = all_the_way(job, &pull, release, limit, &mut way) => Some(end),
-        () = told_to_stop() => None,
+        end = launch_and_watch(job, &pull, release, limit, &mut progress) => Some(end),
+        () = stop_signal() => None,
     };
     match end {
         Some(end) => end,
-        None => Ok(finish::cancelled(job, number, way).await),
+        None => Ok(finish::cancelled(job, number, progress).await),
     }
 }
 
-async fn all_the_way(
+async fn launch_and_watch(
     job: &Job,
     pull: &Pull,
     release: &Result<Release, ReleaseError>,
     limit: Duration,
-    way: &mut Way,
+    progress: &mut Progress,
 ) -> Result<Ended, Failure> {
-    way.deployment = job.deploy(pull.number, &pull.head).await;
-    job.tell(pull.number, way.deployment, &way.told).await;
-    match bring_up(job, pull, release, way).await {
+    progress.deployment = job.deploy(pull.number, &pull.head).await;
+    job.publish(pull.number, progress.deployment, &progress.report).await;
+    match bring_up(job, pull, release, progress).await {
         Ok(Launched { preview, settings, plan, id, address }) => {
             let port = plan.agent.config.app.publish.port;
             let url = url(address, port);
             job.output.say(&format!("Preview URL: {url}"));
             job.output.values(&[("instance_id", &id), ("public_ip", &address.to_string()), ("url", &url)]);
             let watch = Watch { preview: &preview, instance: &id, sha: &pull.head, limit };
-            Ok(finish::finish(job, &settings, &watch, (address, port), way).await)
+            Ok(finish::finish(job, &settings, &watch, (address, port), progress).await)
         }
         Err(failure) => {
-            way.told.turn = Turn::Failed;
-            way.told.reason = Some(failure.text());
-            if let Some(id) = &way.told.instance {
-                way.told
+            progress.report.stage = Stage::Failed;
+            progress.report.reason = Some(failure.text());
+            if let Some(id) = &progress.report.instance {
+                progress
+                    .report
                     .notes
                     .push(format!("The instance {id} goes on; `preview down {}` ends it.", pull.number));
             }
-            job.tell(pull.number, way.deployment, &way.told).await;
+            job.publish(pull.number, progress.deployment, &progress.report).await;
             Err(failure)
         }
     }
 }
 
-/// Waits for a preview that is there.
+/// Waits for a preview that was launched before.
 ///
 /// # Errors
 /// There is none.
@@ -134,23 +136,23 @@ pub async fn wait(job: &Job, number: u64, limit: Duration) -> Result<Ended, Fail
     let instance = find(job, number).await?;
     let sha = instance.commit().unwrap_or_default().to_owned();
     let address = job.address(&instance.id).await?;
-    let port = port(&loaded.settings, &preview, &sha)?;
-    let mut told = Told::starting(&sha, job.run_url.clone());
-    (told.instance, told.viewers) = (Some(instance.id.clone()), loaded.settings.viewers.clone());
-    told.url = Some(url(address, port));
+    let Publish { port, ip } = publish(&loaded.settings, &preview, &sha)?;
+    let mut report = Report::starting(&sha, job.run_url.clone());
+    (report.instance, report.viewers) = (Some(instance.id.clone()), loaded.settings.viewers.clone());
+    (report.url, report.is_local) = (Some(url(address, port)), ip.is_loopback());
     let watch = Watch { preview: &preview, instance: &instance.id, sha: &sha, limit };
-    let mut way = Way { told, deployment: None, address: Some(address) };
+    let mut progress = Progress { report, deployment: None, address: Some(address) };
     let end = tokio::select! {
-        end = finish::finish(job, &loaded.settings, &watch, (address, port), &mut way) => Some(end),
-        () = told_to_stop() => None,
+        end = finish::finish(job, &loaded.settings, &watch, (address, port), &mut progress) => Some(end),
+        () = stop_signal() => None,
     };
     match end {
         Some(end) => Ok(end),
-        None => Ok(finish::cancelled(job, number, way).await),
+        None => Ok(finish::cancelled(job, number, progress).await),
     }
 }
 
-/// The pull request as it is now; without GitHub, what the caller says of it.
+/// The pull request as it is now; without GitHub, as the caller describes it.
 async fn current(job: &Job, number: u64, sha: Option<&str>) -> Result<Pull, Failure> {
     match (&job.github, sha) {
         (Some(github), _) => {
@@ -159,15 +161,13 @@ async fn current(job: &Job, number: u64, sha: Option<&str>) -> Result<Pull, Fail
                 .ok_or_else(|| Failure::new(format!("{} has no pull request #{number}", job.repository)))?;
             if pull.open && !pull.trusted {
                 return Err(Failure::new(format!(
-                    "#{number} is of a fork or of Dependabot: its code gets no secrets"
+                    "#{number} is from a fork or from Dependabot: its code gets no secrets"
                 )));
             }
             Ok(pull)
         }
         (None, Some(sha)) => Ok(Pull::of_commit(number, sha)),
-        (None, None) => {
-            Err(Failure::new("which commit? Without GITHUB_TOKEN `up` wants --sha, and nothing else knows"))
-        }
+        (None, None) => Err(Failure::new("which commit? GITHUB_TOKEN is not set, so give --sha")),
     }
 }
 
@@ -175,26 +175,27 @@ fn preview(job: &Job, settings: &Settings, number: u64) -> Preview {
     Preview { repository: job.repository.clone(), number, path: settings.path.clone() }
 }
 
-/// Everything up to an instance with an address and rules.
+/// Launches an instance with an address and rules.
 async fn bring_up(
     job: &Job,
     pull: &Pull,
     release: &Result<Release, ReleaseError>,
-    way: &mut Way,
+    progress: &mut Progress,
 ) -> Result<Launched, Failure> {
     let Loaded { settings, refused, notes } = job.settings_of(pull).await?;
-    let told = &mut way.told;
-    (told.refused, told.notes, told.viewers) = (refused, notes, settings.viewers.clone());
+    let report = &mut progress.report;
+    (report.refused, report.notes, report.viewers) = (refused, notes, settings.viewers.clone());
     let preview = preview(job, &settings, pull.number);
     let plan = job.plan(&settings, &preview, &pull.head, release).await?;
     room::take_parameters(job, &settings, &preview).await?;
-    let ending = room::make(job, &settings, &preview, way.deployment).await?;
+    let ending = room::make(job, &settings, &preview, progress.deployment).await?;
     let id = job.launch(&plan.launch, &ending).await?;
-    told.instance = Some(id.clone());
+    report.instance = Some(id.clone());
     job.output.say(&format!("launched {id}"));
     let address = job.address(&id).await?;
-    let port = plan.agent.config.app.publish.port;
-    (told.url, way.address) = (Some(url(address, port)), Some(address));
+    let Publish { port, ip } = plan.agent.config.app.publish;
+    report.is_local = ip.is_loopback();
+    (report.url, progress.address) = (Some(url(address, port)), Some(address));
     room::settle(job, &settings, &preview, &id).await?;
     job.open(&settings, &preview, port, address).await?;
     Ok(Launched { preview, settings, plan, id, address })
@@ -211,9 +212,10 @@ pub(super) async fn find(job: &Job, number: u64) -> Result<Instance, Failure> {
     })
 }
 
-fn port(settings: &Settings, preview: &Preview, sha: &str) -> Result<u16, Failure> {
+/// Where the instance publishes the application.
+fn publish(settings: &Settings, preview: &Preview, sha: &str) -> Result<Publish, Failure> {
     let fill = crate::settings::Fill { preview, sha, secrets: &settings.secrets };
-    Ok(crate::settings::AgentConfig::new(settings, &fill)?.config.app.publish.port)
+    Ok(crate::settings::AgentConfig::new(settings, &fill)?.config.app.publish)
 }
 
 fn url(address: IpAddr, port: u16) -> String {

@@ -1,4 +1,4 @@
-//! The User Data of an instance: the project's own script with a pull request's configuration in it.
+//! The User Data of an instance: the project's own script with a pull request's configuration.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,10 +10,10 @@ use flate2::write::GzEncoder;
 
 /// The script that people use by hand.
 const SCRIPT: &str = include_str!("../../../packaging/user-data.sh");
-/// Most bytes that EC2 takes, before they are encoded.
+/// Most bytes that EC2 takes, before encoding.
 const MOST: usize = 16_384;
 
-/// The agent that an instance fetches.
+/// The agent's release that an instance downloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// The folder of `agent-x86_64` and `agent-aarch64`.
@@ -22,10 +22,10 @@ pub struct Release {
     sums: BTreeMap<String, String>,
 }
 
-/// Why there is no agent to fetch.
+/// Why there is no release, or no User Data for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReleaseError {
-    /// Neither built in nor given.
+    /// No option and no variable names one.
     #[error(
         "no release of the agent is known: set PREVIEW_AGENT_RELEASE (its folder's URL) and PREVIEW_AGENT_SUMS (its SHA256SUMS)"
     )]
@@ -38,10 +38,10 @@ pub enum ReleaseError {
         /// What is wrong.
         reason: String,
     },
-    /// An address that would not survive the script.
-    #[error("PREVIEW_AGENT_RELEASE is not a plain http(s) address")]
+    /// A URL with characters that the script cannot hold.
+    #[error("PREVIEW_AGENT_RELEASE is not a plain http or https URL")]
     Url,
-    /// More than EC2 takes.
+    /// The User Data is larger than EC2 takes.
     #[error(
         "the agent's configuration is too large for User Data: {bytes} bytes with the script, compressed, and EC2 takes {MOST}"
     )]
@@ -72,7 +72,7 @@ impl Release {
         for name in ["agent-x86_64", "agent-aarch64"] {
             let sum = sums.get(name).ok_or_else(|| wrong(format!("no sum of {name}")))?;
             if sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(wrong(format!("the sum of {name} is none")));
+                return Err(wrong(format!("the sum of {name} is not SHA-256 in hexadecimal")));
             }
         }
         Ok(Self { url: url.trim_end_matches('/').to_owned(), sums })

@@ -1,4 +1,4 @@
-//! The agent's status, watched in its parameter until there is an outcome.
+//! Watches the agent's status parameter until there is an outcome.
 
 use std::time::Duration;
 
@@ -7,41 +7,41 @@ use tokio::time::{Instant, sleep};
 
 use super::failure::Failure;
 use super::job::Job;
-use crate::aws::{AwsError, State};
-use crate::names::Preview;
+use crate::aws::{AwsError, Instance, State};
+use crate::names::{PULL_REQUEST, PURPOSE, Preview, REPOSITORY, deployment};
 
 /// How a watch ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum End {
-    /// It serves.
+    /// The application serves.
     Ready,
-    /// It failed, and no other try follows by itself.
+    /// The deployment failed, and the agent does not try again by itself.
     Failed,
-    /// It goes on for longer than was waited.
+    /// The deployment takes longer than the limit.
     Going,
-    /// Not a word from the agent.
+    /// The agent does not report, or no longer.
     Silent,
-    /// The instance is gone, or going.
+    /// The instance is gone or terminates.
     Gone(String),
     /// The pull request was closed.
     Closed,
     /// A newer commit was pushed.
     Superseded(String),
-    /// AWS no longer answers this command: its credentials have ended, for one.
-    Blind(Failure),
+    /// AWS no longer answers this command, for example because its credentials have expired.
+    NoAccess(Failure),
 }
 
-/// What is watched.
+/// A preview to watch.
 pub(super) struct Watch<'a> {
     pub(super) preview: &'a Preview,
     pub(super) instance: &'a str,
     pub(super) sha: &'a str,
-    /// Limit of the whole watch.
+    /// Time limit of the whole watch.
     pub(super) limit: Duration,
 }
 
 impl Job {
-    /// Watches until there is an outcome; the last document goes along.
+    /// Watches until there is an outcome; returns it with the last document.
     pub(super) async fn watch(&self, watch: &Watch<'_>) -> (End, Option<Document>) {
         let (begun, pace) = (Instant::now(), self.aws.pace);
         let (mut last, mut said) = (None::<Document>, String::new());
@@ -50,7 +50,7 @@ impl Job {
             match self.document(watch.preview, watch.instance).await {
                 // The store may answer with an older value for a moment.
                 Ok(Some(document)) if is_older(&document, last.as_ref()) => {}
-                // A dead agent's word is none.
+                // A dead agent's status does not count.
                 Ok(Some(document)) if document.expires_at < now() => {
                     last = Some(document);
                     if begun.elapsed() > pace.silence.min(watch.limit) {
@@ -58,7 +58,7 @@ impl Job {
                     }
                 }
                 Ok(Some(document)) => {
-                    let line = progress(&document);
+                    let line = progress_line(&document);
                     if line != said {
                         self.output.quote(&format!("{:>4} s  {line}", begun.elapsed().as_secs()));
                         said = line;
@@ -71,8 +71,8 @@ impl Job {
                 }
                 Ok(None) if begun.elapsed() > pace.silence.min(watch.limit) => return (End::Silent, last),
                 Ok(None) => {}
-                Err(error) if is_lost(&error) => return (End::Blind(error.into()), last),
-                // Throttled, or away for a moment.
+                Err(error) if is_lost(&error) => return (End::NoAccess(error.into()), last),
+                // Throttled, or no answer for a moment.
                 Err(_) => {}
             }
             if begun.elapsed() >= watch.limit {
@@ -84,7 +84,7 @@ impl Job {
                 if let Ok(Some(instance)) = self.aws.instance(watch.instance).await
                     && (instance.state.is_over() || instance.state == State::Stopped)
                 {
-                    let why = instance.reason.unwrap_or_else(|| "nobody said why".to_owned());
+                    let why = instance.reason.unwrap_or_else(|| "AWS gives no reason".to_owned());
                     return (End::Gone(why), last);
                 }
             }
@@ -105,26 +105,50 @@ impl Job {
             Ok(Some(pull)) if !watch.sha.is_empty() && pull.head != watch.sha => {
                 Some(End::Superseded(pull.head))
             }
-            // What GitHub does not say now, it says at the next look.
+            // The next check asks GitHub again.
             _ => None,
         }
     }
 
-    /// The status that the agent of this very instance has written.
+    /// The status that the agent of this very instance wrote.
     ///
     /// # Errors
-    /// AWS did not answer, or may not.
+    /// AWS did not answer, or denies it.
     pub(super) async fn document(
         &self,
         preview: &Preview,
         instance: &str,
     ) -> Result<Option<Document>, AwsError> {
-        let Some(text) = self.aws.parameter(&preview.status()).await? else { return Ok(None) };
+        self.document_in(&preview.status(), preview.number, instance).await
+    }
+
+    /// The same for an instance of any repository and folder: its tags lead to the parameter.
+    ///
+    /// # Errors
+    /// AWS did not answer, or denies it.
+    pub(super) async fn status_of(&self, instance: &Instance) -> Result<Option<Document>, AwsError> {
+        let Some(number) = instance.number() else { return Ok(None) };
+        let tags = [PURPOSE, REPOSITORY, PULL_REQUEST];
+        let tags = tags.map(|name| (name, instance.tags.get(name).map_or("", String::as_str)));
+        for name in self.aws.tagged_names(&tags).await?.iter().filter(|name| name.ends_with("/status")) {
+            if let Some(document) = self.document_in(name, number, &instance.id).await? {
+                return Ok(Some(document));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn document_in(
+        &self,
+        parameter: &str,
+        number: u64,
+        instance: &str,
+    ) -> Result<Option<Document>, AwsError> {
+        let Some(text) = self.aws.parameter(parameter).await? else { return Ok(None) };
         let document: Option<Document> = serde_json::from_str(&text).ok();
         Ok(document.filter(|document| {
-            let deployment = document.run.deployment.as_deref();
-            document.instance.id.as_deref() == Some(instance)
-                && deployment.is_none_or(|deployment| deployment == preview.deployment())
+            let of = document.run.deployment.as_deref();
+            document.instance.id.as_deref() == Some(instance) && of.is_none_or(|of| of == deployment(number))
         }))
     }
 }
@@ -133,7 +157,7 @@ fn is_older(document: &Document, last: Option<&Document>) -> bool {
     last.is_some_and(|last| document.heartbeat_at < last.heartbeat_at)
 }
 
-/// What no later look mends.
+/// An error that a later try does not mend.
 fn is_lost(error: &AwsError) -> bool {
     matches!(error, AwsError::Denied { .. } | AwsError::Credentials { .. } | AwsError::Rejected { .. })
 }
@@ -146,7 +170,7 @@ fn outcome(document: &Document) -> Option<End> {
         Outcome::Failed | Outcome::RolledBack if document.next_try_at.is_none() => Some(End::Failed),
         Outcome::Ready => match document.service.state {
             ServiceState::Up => Some(End::Ready),
-            // It was fine when it was deployed, and is not now.
+            // It was deployed and has failed since.
             ServiceState::Down => Some(End::Failed),
             _ => None,
         },
@@ -154,8 +178,8 @@ fn outcome(document: &Document) -> Option<End> {
     }
 }
 
-/// What changes are told of.
-fn progress(document: &Document) -> String {
+/// One line on the deployment's progress.
+fn progress_line(document: &Document) -> String {
     if document.run.outcome != Outcome::InProgress {
         return document.verdict.clone();
     }
@@ -172,7 +196,7 @@ fn progress(document: &Document) -> String {
     if doing.is_empty() { "in progress".to_owned() } else { format!("in progress: {}", doing.join(", ")) }
 }
 
-/// The time as the status document writes it.
+/// The time in the form of the status document.
 pub(super) fn now() -> Timestamp {
     std::time::SystemTime::now().into()
 }

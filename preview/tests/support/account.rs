@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::calls::{Fields, Seen, Trouble, Troubles};
 use super::cloudformation;
+use super::cut::cut;
 use super::ec2::{self, Instance, Rule};
 use super::server::Server;
 use super::ssm::{self, Parameter};
@@ -221,12 +222,6 @@ fn of_json(body: &[u8]) -> Fields {
     let body: Value = serde_json::from_slice(body).unwrap();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     body.as_object().unwrap().iter().map(|(key, value)| (key.clone(), text(value))).collect()
-}
-
-/// A body that breaks off.
-fn cut() -> Response {
-    let body = Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
-    Response::builder().header("content-length", "1000").body(body).unwrap()
 }
 
 fn error(service: Service, status: u16, code: &str, message: &str) -> Response {

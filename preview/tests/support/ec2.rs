@@ -14,6 +14,7 @@ pub struct Instance {
     pub state: &'static str,
     pub reason: Option<(&'static str, &'static str)>,
     pub address: String,
+    pub launched: String,
     pub tags: BTreeMap<String, String>,
     pub user_data: String,
     /// Looks so far, and looks since it is ending.
@@ -40,6 +41,7 @@ impl Instance {
             state: "running",
             reason: None,
             address: "127.0.0.1".to_owned(),
+            launched: "2099-11-29T10:00:00.000Z".to_owned(),
             tags,
             user_data: String::new(),
             looks: usize::MAX / 2,
@@ -93,6 +95,11 @@ fn respond(action: &str, body: &str) -> String {
 }
 
 pub fn answer(inner: &mut Inner, action: &str, fields: &Fields) -> Answer {
+    let dry = fields.get("DryRun").is_some_and(|dry| dry == "true");
+    // A launch is looked at as a whole before.
+    if dry && action != "RunInstances" {
+        return rehearsed();
+    }
     let body = match action {
         "GetCallerIdentity" => {
             return Ok(format!(
@@ -163,6 +170,12 @@ pub fn answer(inner: &mut Inner, action: &str, fields: &Fields) -> Answer {
     Ok(respond(action, &body))
 }
 
+/// The answer to a dry run of what is allowed.
+fn rehearsed() -> Answer {
+    let message = "Request would have succeeded, but DryRun flag is set.";
+    Err((412, "DryRunOperation".to_owned(), message.to_owned()))
+}
+
 fn run_instances(inner: &mut Inner, fields: &Fields) -> Answer {
     for resource in ["instance", "volume", "network-interface"] {
         if !specified(fields, resource).contains_key("Purpose") {
@@ -178,12 +191,11 @@ fn run_instances(inner: &mut Inner, fields: &Fields) -> Answer {
             "Value for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
         );
     }
+    if !fields.contains_key("BlockDeviceMapping.1.Ebs.VolumeSize") {
+        return refused("MissingParameter", "The request must contain the parameter size or snapshotId");
+    }
     if fields.get("DryRun").is_some_and(|dry| dry == "true") {
-        return Err((
-            412,
-            "DryRunOperation".to_owned(),
-            "Request would have succeeded, but DryRun flag is set.".to_owned(),
-        ));
+        return rehearsed();
     }
     let token = fields["ClientToken"].clone();
     if let Some((asked, id)) = inner.tokens.get(&token) {
@@ -241,9 +253,10 @@ fn item(instance: &Instance, address: bool, with_tags: bool) -> String {
     });
     format!(
         "<item><instanceId>{}</instanceId><instanceState><code>{code}</code><name>{}</name></instanceState>\
-         <launchTime>2026-11-29T10:00:00.000Z</launchTime>{address}{}{}</item>",
+         <launchTime>{}</launchTime>{address}{}{}</item>",
         instance.id,
         instance.state,
+        instance.launched,
         reason.unwrap_or_default(),
         if with_tags { tag_set(&instance.tags) } else { String::new() }
     )
@@ -292,17 +305,19 @@ fn describe_instances(inner: &mut Inner, fields: &Fields) -> Answer {
     Ok(format!("<reservationSet>{}</reservationSet>{next}", reservations.collect::<String>()))
 }
 
-/// A page of a list; the first one of several is empty, as it may be.
+/// A page of a list as XML has it.
 fn paged<'a, T>(inner: &Inner, fields: &Fields, all: &'a [T]) -> (&'a [T], String) {
-    let Some(size) = inner.page else { return (all, String::new()) };
-    let next = |from: usize| format!("<nextToken>{from}</nextToken>");
-    match fields.get("NextToken").and_then(|token| token.parse::<usize>().ok()) {
-        None => (&all[..0], next(0)),
-        Some(from) => {
-            let end = (from + size).min(all.len());
-            (&all[from.min(all.len())..end], if end < all.len() { next(end) } else { String::new() })
-        }
-    }
+    let (page, next) = page(inner.page, fields.get("NextToken").map(String::as_str), all);
+    (page, next.map(|next| format!("<nextToken>{next}</nextToken>")).unwrap_or_default())
+}
+
+/// A page of a list, and what the next one is asked for with; the first one of several is empty, as it may be.
+pub fn page<'a, T>(size: Option<usize>, token: Option<&str>, all: &'a [T]) -> (&'a [T], Option<String>) {
+    let Some(size) = size else { return (all, None) };
+    let Some(token) = token else { return (&all[..0], Some("0".to_owned())) };
+    let from = token.parse::<usize>().unwrap().min(all.len());
+    let end = (from + size).min(all.len());
+    (&all[from..end], (end < all.len()).then(|| end.to_string()))
 }
 
 fn terminate(inner: &mut Inner, fields: &Fields) -> Answer {

@@ -11,6 +11,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::cut::cut;
 use super::server::Server;
 
 /// Who writes with a workflow's own token.
@@ -27,6 +28,11 @@ pub struct Refusal {
 impl Refusal {
     pub fn new(status: u16, message: &'static str) -> Self {
         Self { status, message, headers: Vec::new() }
+    }
+
+    /// What was asked for is done, and the answer breaks off.
+    pub fn lost() -> Self {
+        Self::new(0, "")
     }
 }
 
@@ -150,16 +156,22 @@ fn answered(inner: &mut Inner, parts: &Parts, body: &Value) -> Option<Response> 
     if inner.silent_at == Some(inner.seen.len()) {
         return None;
     }
-    Some(told(inner, parts, body, &line))
+    let fits = |(words, times, _): &&mut (&str, usize, Refusal)| line.contains(*words) && *times > 0;
+    let refusal = inner.refusals.iter_mut().find(fits).map(|(_, times, refusal)| {
+        *times -= 1;
+        refusal.clone()
+    });
+    Some(match refusal {
+        None => done(inner, parts, body),
+        Some(refusal) if refusal.status == 0 => {
+            done(inner, parts, body);
+            cut()
+        }
+        Some(refusal) => refused(&refusal),
+    })
 }
 
-fn told(inner: &mut Inner, parts: &Parts, body: &Value, line: &str) -> Response {
-    if let Some((_, times, refusal)) =
-        inner.refusals.iter_mut().find(|(words, times, _)| line.contains(words) && *times > 0)
-    {
-        *times -= 1;
-        return refused(refusal);
-    }
+fn done(inner: &mut Inner, parts: &Parts, body: &Value) -> Response {
     if parts.headers.get("authorization").is_none_or(|token| token != "Bearer the-jobs-token") {
         return refused(&Refusal::new(401, "Bad credentials"));
     }
@@ -214,8 +226,9 @@ fn told(inner: &mut Inner, parts: &Parts, body: &Value, line: &str) -> Response 
             inner.next += 1;
             let login = inner.login.clone().unwrap_or_else(|| BOT.to_owned());
             let kind = if login.ends_with("[bot]") { "Bot" } else { "User" };
-            let comment =
-                json!({ "id": inner.next, "body": body["body"], "user": { "login": login, "type": kind } });
+            let association = if kind == "Bot" { "NONE" } else { "COLLABORATOR" };
+            let user = json!({ "login": login, "type": kind });
+            let comment = json!({ "id": inner.next, "body": body["body"], "user": user, "author_association": association });
             inner.comments.push((number.parse().unwrap(), comment.clone()));
             (StatusCode::CREATED, axum::Json(comment)).into_response()
         }

@@ -4,8 +4,10 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod account;
+pub mod act;
 pub mod calls;
 pub mod cloudformation;
+pub mod cut;
 pub mod ec2;
 pub mod github;
 pub mod peers;
@@ -13,6 +15,8 @@ pub mod peers;
 pub mod server;
 pub mod ssm;
 pub mod stacks;
+pub mod standing;
 pub mod status;
 pub mod templates;
+pub mod wait;
 pub mod world;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::account::Inner;
-use super::ec2::Answer;
+use super::ec2::{Answer, page};
 
 #[derive(Debug, Clone)]
 pub struct Parameter {
@@ -16,6 +16,11 @@ pub struct Parameter {
 
 fn refused(code: &str, message: &str) -> Answer {
     Err((400, code.to_owned(), message.to_owned()))
+}
+
+fn paged(inner: &Inner, asked: &Value, all: &[Value]) -> Value {
+    let (page, next) = page(inner.page, asked["NextToken"].as_str(), all);
+    json!({ "Parameters": page, "NextToken": next })
 }
 
 pub fn answer(inner: &mut Inner, action: &str, body: &[u8]) -> Answer {
@@ -75,7 +80,7 @@ pub fn answer(inner: &mut Inner, action: &str, body: &[u8]) -> Answer {
             let inside = inner.parameters.iter().filter(|(name, _)| name.starts_with(&folder));
             let inside =
                 inside.map(|(name, it)| json!({ "Name": name, "Type": "String", "Value": it.value }));
-            json!({ "Parameters": inside.collect::<Vec<_>>() })
+            paged(inner, &asked, &inside.collect::<Vec<_>>())
         }
         "DescribeParameters" => {
             let filters = asked["ParameterFilters"].as_array().unwrap();
@@ -86,7 +91,7 @@ pub fn answer(inner: &mut Inner, action: &str, body: &[u8]) -> Answer {
                 })
             };
             let with = inner.parameters.iter().filter(|(_, it)| fits(it));
-            json!({ "Parameters": with.map(|(name, _)| json!({ "Name": name })).collect::<Vec<_>>() })
+            paged(inner, &asked, &with.map(|(name, _)| json!({ "Name": name })).collect::<Vec<_>>())
         }
         "SendCommand" => json!({ "Command": { "CommandId": "c-1", "DocumentName": text("DocumentName") } }),
         "GetCommandInvocation" => json!({

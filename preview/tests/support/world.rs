@@ -37,7 +37,7 @@ pub struct Ran {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
-    /// What later steps of the workflow are told.
+    /// Outputs for later steps of the workflow.
     pub values: Vec<(String, String)>,
     pub summary: String,
 }
@@ -214,6 +214,14 @@ impl World {
         ran
     }
 
+    /// The program as it is released, with its own patience.
+    pub fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_preview"));
+        command.args(arguments).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Ran {
         self.ran(self.command(arguments).spawn().unwrap())
     }
@@ -238,7 +246,7 @@ impl World {
         // Masks are how a runner learns a secret.
         let unmasked: String = ran.out.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
         for place in [&unmasked, &ran.err, &ran.summary] {
-            assert!(!place.contains("canary"), "a secret was told: {ran:#?}");
+            assert!(!place.contains("canary"), "a secret was shown: {ran:#?}");
         }
         ran
     }

@@ -12,6 +12,9 @@ pub enum DatabaseUrlError {
     /// `postgres://`.
     #[error("SQLAlchemy refuses the scheme postgres:// since 1.4; write postgresql://")]
     PostgresScheme,
+    /// A known scheme with a letter or two amiss.
+    #[error("the scheme of the database URL is not known; did you mean {0}://")]
+    Misspelt(&'static str),
     /// `sqlite://`.
     #[error("SQLite needs no server to wait for; write `database: off`")]
     Sqlite,
@@ -42,6 +45,12 @@ pub enum DatabaseUrlError {
     /// A port that is none.
     #[error("the port of the database URL is not a number from 1 to 65535")]
     Port,
+    /// An `sslmode` that libpq does not know.
+    #[error(
+        "libpq does not know the sslmode of the database URL; it knows disable, allow, prefer, require, verify-ca and \
+         verify-full"
+    )]
+    SslMode,
     /// No port, and the dialect has no well-known one.
     #[error("the database URL names no port, and its scheme has no usual one")]
     NoPort,

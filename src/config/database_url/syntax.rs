@@ -7,6 +7,9 @@ use percent_encoding::percent_decode_str;
 use super::endpoint::Endpoint;
 use super::error::DatabaseUrlError;
 
+/// The schemes that have a usual port, which is how they are known.
+const DIALECTS: [&str; 7] = ["postgresql", "mysql", "mariadb", "mssql", "oracle", "cockroachdb", "redshift"];
+
 /// The scheme in front of `+driver`.
 pub(crate) fn dialect(scheme: &str) -> Result<&str, DatabaseUrlError> {
     let dialect = scheme.split_once('+').map_or(scheme, |(dialect, _)| dialect);
@@ -16,8 +19,23 @@ pub(crate) fn dialect(scheme: &str) -> Result<&str, DatabaseUrlError> {
     match dialect {
         "postgres" => Err(DatabaseUrlError::PostgresScheme),
         "sqlite" => Err(DatabaseUrlError::Sqlite),
-        dialect => Ok(dialect),
+        dialect => match meant(dialect) {
+            Some(known) => Err(DatabaseUrlError::Misspelt(known)),
+            None => Ok(dialect),
+        },
     }
+}
+
+/// The known scheme that was most likely meant by this unknown one. Others are left to SQLAlchemy, which has
+/// dialects of many databases: a wrong letter in four is a misspelling.
+fn meant(dialect: &str) -> Option<&'static str> {
+    if DIALECTS.contains(&dialect) {
+        return None;
+    }
+    if ["postgre", "psql", "pgsql"].contains(&dialect) {
+        return Some("postgresql");
+    }
+    DIALECTS.into_iter().find(|known| strsim::osa_distance(known, dialect) <= known.len() / 4)
 }
 
 pub(super) fn default_port(dialect: &str) -> Option<u16> {

@@ -14,6 +14,14 @@ pub enum TlsMode<'a> {
     Other(&'a str),
 }
 
+/// The names that libpq knows.
+const NAMES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// Whether libpq knows this name.
+pub(super) fn is_known(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
 impl<'a> TlsMode<'a> {
     pub(super) fn of(mode: Option<&'a str>, root_certificates: Option<&str>) -> Self {
         match mode {

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::endpoint::{Endpoint, is_loopback};
 use super::error::DatabaseUrlError;
 use super::syntax::{decode, default_port, dialect, endpoints, is_host, split_credentials};
-use super::tls_mode::TlsMode;
+use super::tls_mode::{self, TlsMode};
 
 /// Everything but RFC 3986's unreserved characters (section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -62,7 +62,7 @@ impl DatabaseUrl {
             }
             None => (None, None),
         };
-        Ok(Self {
+        let url = Self {
             url: text.into(),
             endpoints: endpoints(hosts, &query, default_port(dialect))?,
             dialect: dialect.to_owned(),
@@ -70,7 +70,11 @@ impl DatabaseUrl {
             user: user.or_else(|| value("user").map(str::to_owned)),
             password: password.or_else(|| value("password").map(str::to_owned)).map(SecretString::from),
             query: query.into_iter().map(|(key, value)| (key, SecretString::from(value))).collect(),
-        })
+        };
+        if url.is_postgres() && url.parameter("sslmode").is_some_and(|mode| !tls_mode::is_known(mode)) {
+            return Err(E::SslMode);
+        }
+        Ok(url)
     }
 
     /// The URL of one server from its parts; user, password and name are encoded here.

@@ -85,10 +85,12 @@ pub fn is_final(code: Code) -> bool {
 
 /// `relation "tasks" does not exist`, as `what` begins it.
 fn does_not_exist(output: &str, what: &str) -> bool {
-    output
-        .split(what)
-        .skip(1)
-        .any(|rest| rest.split_once('"').is_some_and(|(_, after)| after.starts_with(" does not exist")))
+    output.match_indices(what).any(|(at, _)| {
+        // `column "due" of relation "tasks" does not exist` is not about the table.
+        let (before, rest) = (&output[..at], &output[at + what.len()..]);
+        !before.ends_with(" of ")
+            && rest.split_once('"').is_some_and(|(_, after)| after.starts_with(" does not exist"))
+    })
 }
 
 /// The step in a line of alembic's output: `Running upgrade A -> B, message`.
@@ -202,6 +204,12 @@ mod tests {
         ] {
             assert_eq!(code_in(output), Some(code), "{output}");
         }
-        assert_eq!(code_in("relation \"x\" was created; it does not exist elsewhere"), None);
+        for output in [
+            "relation \"x\" was created; it does not exist elsewhere",
+            "psycopg.errors.UndefinedColumn: column \"due\" of relation \"tasks\" does not exist",
+            "ERROR:  constraint \"tasks_pkey\" of relation \"tasks\" does not exist",
+        ] {
+            assert_eq!(code_in(output), None, "{output}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use preview_agent::cli::exit;
 
-use super::follow::{Since, follow, goes_on, told, until_told_to_stop};
+use super::follow::{Since, follow, goes_on, told, until_stopped};
 use super::stack_job::StackJob;
 use super::{REFUSED, find, record, show};
 use crate::aws::{ChangeSet, Execution};
@@ -40,7 +40,7 @@ pub async fn apply(job: &StackJob, asked: &Apply) -> Result<u8, Failure> {
     if set.execution == Execution::Going {
         job.output.say(&format!("the change set {} is being applied already", set.name));
         let work = follow(job, &set.stack_id, Since::Start, None, asked.limit);
-        return until_told_to_stop(job, &set.stack, work).await;
+        return until_stopped(job, &set.stack, work).await;
     }
     if set.execution == Execution::Done {
         // A job that is run again.
@@ -54,7 +54,7 @@ pub async fn apply(job: &StackJob, asked: &Apply) -> Result<u8, Failure> {
     if !asked.yes {
         confirmed(&set)?;
     }
-    until_told_to_stop(job, &set.stack, execute(job, asked, &set, &review)).await
+    until_stopped(job, &set.stack, execute(job, asked, &set, &review)).await
 }
 
 /// Executes what was shown, and follows it.

@@ -11,7 +11,7 @@ use super::why::why;
 use super::{find, record};
 use crate::aws::{AwsError, Event, Status};
 use crate::steps::failure::Failure;
-use crate::steps::finish::told_to_stop;
+use crate::steps::finish::stop_signal;
 
 /// From where on events are told.
 #[derive(Debug, Clone)]
@@ -29,18 +29,18 @@ pub(super) enum Since {
 pub async fn watch(job: &StackJob, stack: &str, limit: Duration) -> Result<u8, Failure> {
     let stack = find::stack(job, stack).await?;
     let work = follow(job, &stack.id, Since::Start, None, limit);
-    until_told_to_stop(job, &stack.name, work).await
+    until_stopped(job, &stack.name, work).await
 }
 
 /// Does this until a signal ends it; what AWS has begun goes on.
-pub(super) async fn until_told_to_stop(
+pub(super) async fn until_stopped(
     job: &StackJob,
     stack: &str,
     work: impl Future<Output = Result<u8, Failure>>,
 ) -> Result<u8, Failure> {
     tokio::select! {
         end = work => end,
-        () = told_to_stop() => {
+        () = stop_signal() => {
             told(job, stack, "cancelled", &format!("stopped. {}", goes_on(stack)));
             Ok(130)
         }

@@ -43,5 +43,5 @@ async fn try_to_write(
         return Ok(());
     }
     let text = serde_json::to_string(&has).unwrap_or_default();
-    job.aws.remember(&changes_record(&stack.name), &text).await
+    job.aws.overwrite(&changes_record(&stack.name), &text).await
 }

@@ -1,45 +1,45 @@
-//! What there is to tell of a preview.
+//! The facts of a report.
 
 use ipnet::IpNet;
 use preview_agent::status::Document;
 
 use crate::settings::Refused;
 
-/// How it stands.
+/// The stage that a preview has reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
+pub enum Stage {
     /// An instance is being launched.
     Starting,
-    /// The instance is there, and at work for longer than this command waits.
+    /// The instance is still deploying; this command waits no longer.
     Going,
-    /// It serves.
+    /// The application serves.
     Ready,
-    /// It does not.
+    /// The preview failed.
     Failed,
-    /// This command was told to stop; the instance goes on.
+    /// Somebody cancelled this command; the instance goes on.
     Cancelled,
-    /// Another pull request has taken its place.
+    /// Another pull request's preview replaced it.
     Replaced(u64),
-    /// The pull request is closed, and nothing is left.
+    /// The pull request is closed, and everything is removed.
     Closed,
-    /// The pull request is closed, and something is left.
+    /// The pull request is closed, and something could not be removed.
     Left,
 }
 
-/// What was fetched to explain a failure.
+/// A log that explains a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
     /// Where it comes from, as in `agent logs migrate`.
     pub from: String,
-    /// The text; a stranger's.
+    /// The text; untrusted.
     pub text: String,
 }
 
-/// All of it. Texts of `reason`, `document` and `evidence` may be a stranger's.
+/// All facts. The texts of `reason`, `document` and `evidence` are untrusted.
 #[derive(Debug, Clone)]
-pub struct Told {
-    /// How it stands.
-    pub turn: Turn,
+pub struct Report {
+    /// The stage.
+    pub stage: Stage,
     /// The commit.
     pub sha: String,
     /// The preview's address, once it has one.
@@ -48,30 +48,33 @@ pub struct Told {
     pub instance: Option<String>,
     /// Who may open the address.
     pub viewers: Vec<IpNet>,
-    /// What the agent said last.
+    /// Whether the port is published on a loopback address, which nobody else can reach.
+    pub is_local: bool,
+    /// The agent's last status.
     pub document: Option<Document>,
-    /// What this command has to say, where the agent has nothing or not all.
+    /// What this command adds, where the agent's status does not say it all.
     pub reason: Option<String>,
-    /// What explains a failure.
+    /// Logs that explain a failure.
     pub evidence: Vec<Evidence>,
-    /// Settings of the pull request that are not taken.
+    /// Settings of the pull request's file that do not apply to it.
     pub refused: Vec<Refused>,
     /// What else a reader should know.
     pub notes: Vec<String>,
-    /// The run that tells this.
+    /// The URL of the workflow run that writes this.
     pub run_url: Option<String>,
 }
 
-impl Told {
-    /// Of this commit, before anything is known.
+impl Report {
+    /// The report on this commit before anything is known.
     #[must_use]
     pub fn starting(sha: &str, run_url: Option<String>) -> Self {
         Self {
-            turn: Turn::Starting,
+            stage: Stage::Starting,
             sha: sha.to_owned(),
             url: None,
             instance: None,
             viewers: Vec::new(),
+            is_local: false,
             document: None,
             reason: None,
             evidence: Vec::new(),
@@ -81,12 +84,12 @@ impl Told {
         }
     }
 
-    /// The one line: the agent's verdict, else what this command has to say.
+    /// One line: the agent's verdict, this command's reason, or both.
     #[must_use]
     pub fn line(&self) -> String {
         let verdict = self.document.as_ref().map(|document| document.verdict.clone());
         match (self.reason.clone(), verdict) {
-            (Some(reason), Some(verdict)) => format!("{reason} The agent's last word: {verdict}"),
+            (Some(reason), Some(verdict)) => format!("{reason} The agent's last status: {verdict}"),
             (reason, verdict) => reason.or(verdict).unwrap_or_default(),
         }
     }

@@ -1,10 +1,12 @@
-//! What the pull request is told, and what becomes of it where GitHub will not.
+//! The report to the pull request: comment and deployment, also where GitHub refuses them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
 
 mod support;
 
-use support::github::{BOT, Refusal};
+use std::collections::BTreeSet;
+
+use support::github::{BASE, BOT, HEAD, Refusal};
 use support::status::{document, failed, says};
 use support::world::{World, act_as_preview};
 
@@ -42,17 +44,6 @@ fn a_strangers_comment_with_our_marker_is_left_alone() {
     let comments = world.github.comments(7);
     assert_eq!(comments.iter().filter(|comment| *comment == marked).count(), 2);
     assert_eq!(comments.len(), 3);
-}
-
-#[test]
-fn a_token_of_ones_own_keeps_its_own_comment() {
-    let world = ready();
-    world.github.lock().login = Some("octocat".to_owned());
-    world.github.comment(7, Some(BOT), "<!-- preview-agent -->\nanother tool's");
-    for _ in 0..2 {
-        world.run(&["up", "7"]).ended(0);
-    }
-    assert_eq!(world.github.comments(7).len(), 2);
 }
 
 #[test]
@@ -100,6 +91,45 @@ fn a_rate_limit_is_waited_for_where_that_is_short() {
     world.run(&["up", "7"]).ended(0).says("rate limit is reached for another 3600 s");
 }
 
+/// Runs the command once for each of its requests to GitHub, in a world of its own where the first answer to this
+/// one breaks off after the deed; all at once, since most of the time goes into waits.
+fn each_answer_lost(make: fn() -> World, command: &str, check: impl Fn(&str, &World)) {
+    let world = make();
+    world.github.lock().seen.clear();
+    world.run(&[command, "7"]).ended(0);
+    let requests: BTreeSet<String> = world.github.lock().seen.iter().cloned().collect();
+    let begun = requests.into_iter().map(|request| {
+        let world = make();
+        world.github.refuse(request.clone().leak(), 1, Refusal::lost());
+        let child = world.command(&[command, "7"]).spawn().unwrap();
+        (request, world, child)
+    });
+    for (request, world, child) in begun.collect::<Vec<_>>() {
+        world.ran(child).ended(0);
+        check(&request, &world);
+    }
+}
+
+#[test]
+fn what_github_did_without_getting_its_answer_across_is_not_done_twice() {
+    each_answer_lost(ready, "up", |request, world| {
+        let [comment] = world.github.comments(7).try_into().unwrap();
+        assert!(comment.contains("The preview is ready"), "{request}: {comment}");
+        assert_eq!(world.github.lock().deployments.len(), 1, "{request}");
+    });
+    let closed = || {
+        let world = ready();
+        world.run(&["up", "7"]).ended(0);
+        world.github.close(7);
+        world
+    };
+    each_answer_lost(closed, "down", |request, world| {
+        let [comment] = world.github.comments(7).try_into().unwrap();
+        assert!(comment.contains("The preview is gone"), "{request}: {comment}");
+        assert_eq!((world.account.alive().len(), world.github.deployed(7)), (0, vec!["inactive".to_owned()]));
+    });
+}
+
 #[test]
 fn a_deployment_that_is_refused_is_a_warning() {
     for refusal in
@@ -129,7 +159,7 @@ fn deployments_of_other_pull_requests_stay_as_they_are() {
 }
 
 #[test]
-fn without_a_token_the_preview_comes_up_and_nobody_is_told() {
+fn without_a_token_the_preview_comes_up_and_nothing_is_written() {
     let mut world = ready();
     world.set("GITHUB_TOKEN", "");
     world.run(&["up", "7", "--sha", support::github::HEAD]).ended(0).says("Preview URL");
@@ -194,5 +224,90 @@ fn the_page_in_the_docs_shows_a_real_comment() {
         std::fs::write(&path, format!("{before}<!-- comment -->\n{real}<!-- /comment -->{after}")).unwrap();
     } else {
         assert_eq!(shown, real, "UPDATE_README=1 writes it");
+    }
+}
+
+#[test]
+fn a_region_that_is_missing_is_said_in_the_comment() {
+    let mut world = World::new();
+    world.set("AWS_REGION", "");
+    let ran = world.run(&["up", "7"]);
+    ran.ended(1).says("AWS_REGION");
+    let [comment] = world.github.comments(7).try_into().unwrap();
+    assert!(comment.contains("There is no preview") && comment.contains("AWS_REGION"), "{comment}");
+    assert_eq!(
+        comment.matches("AWS_REGION").count(),
+        ran.err.matches("AWS_REGION").count(),
+        "once each: {comment}"
+    );
+    assert_eq!(world.github.deployed(7), ["failure"]);
+    assert!(ran.summary.contains("AWS_REGION"), "{}", ran.summary);
+    // The pull request is closed, and what it has stays.
+    world.github.close(7);
+    world.run(&["up", "7"]).ended(0);
+    world.run(&["down", "7"]).ended(1);
+    let [comment] = world.github.comments(7).try_into().unwrap();
+    assert!(comment.contains("could not be removed") && comment.contains("AWS_REGION"), "{comment}");
+    for arguments in [&["check", "7"][..], &["list"], &["status", "7"], &["sweep"], &["wait", "7"]] {
+        world.run(arguments).ended(1).says("AWS_REGION");
+    }
+    assert_eq!(world.account.lock().seen.len(), 0);
+}
+
+/// The comments with our marker.
+fn ours(world: &World) -> Vec<String> {
+    let all = world.github.comments(7).into_iter();
+    all.filter(|comment| comment.starts_with("<!-- preview-agent -->")).collect()
+}
+
+#[test]
+fn another_owner_of_the_token_goes_on_with_the_same_comment() {
+    // The workflow's own token, and somebody's own.
+    for owners in [[None, Some("octocat")], [Some("octocat"), None]] {
+        let world = ready();
+        for (login, commit) in owners.into_iter().zip([HEAD, BASE]) {
+            world.github.push(7, commit);
+            world.github.lock().login = login.map(str::to_owned);
+            world.run(&["up", "7"]).ended(0).says_not("warning");
+            let [comment] = ours(&world).try_into().unwrap();
+            assert!(comment.contains(commit) && comment.contains("ready"), "{login:?}: {comment}");
+        }
+    }
+}
+
+#[test]
+fn a_comment_that_the_new_owner_may_not_change_is_replaced() {
+    let denied = || Refusal::new(403, "You cannot update this issue comment.");
+    let world = ready();
+    world.github.comment(7, Some(BOT), "<!-- preview-agent -->\nold");
+    world.github.lock().login = Some("octocat".to_owned());
+    world.github.refuse("PATCH", 1, denied());
+    world.run(&["up", "7"]).ended(0).says_not("warning");
+    let [comment] = ours(&world).try_into().unwrap();
+    assert!(comment.contains("ready"), "{comment}");
+    // One that may not be removed either stays, and the new one is kept current.
+    let world = ready();
+    world.github.comment(7, Some(BOT), "<!-- preview-agent -->\nold");
+    let old = world.github.lock().comments[0].1["id"].as_u64().unwrap();
+    world.github.lock().login = Some("octocat".to_owned());
+    let line: &'static str = format!("/issues/comments/{old}").leak();
+    world.github.refuse(line, 999, denied());
+    for _ in 0..2 {
+        world.run(&["up", "7"]).ended(0).says_not("warning");
+    }
+    let current = ours(&world).into_iter().filter(|comment| comment.contains("ready"));
+    assert_eq!((current.count(), ours(&world).len()), (1, 2));
+}
+
+#[test]
+fn a_comment_of_somebody_who_belongs_to_the_repository_is_ours_and_a_strangers_is_not() {
+    for (association, is_ours) in
+        [("OWNER", true), ("MEMBER", true), ("COLLABORATOR", true), ("CONTRIBUTOR", false), ("NONE", false)]
+    {
+        let world = ready();
+        world.github.comment(7, Some("octocat"), "<!-- preview-agent -->\nold");
+        world.github.lock().comments[0].1["author_association"] = association.into();
+        world.run(&["up", "7"]).ended(0);
+        assert_eq!(ours(&world).len(), if is_ours { 1 } else { 2 }, "{association}");
     }
 }
