@@ -308,3 +308,14 @@ fn a_label_that_is_back_keeps_the_preview_when_an_old_run_is_run_again() {
     world.run(&["down"]).ended(0).says("#7 is open");
     assert_eq!(world.account.alive().len(), 1);
 }
+
+#[test]
+fn force_ends_the_shared_instance_even_while_another_pull_request_is_open() {
+    let world = World::new();
+    world.account.on_launch(|id, inner| says(inner, 7, &document(id, 7, "ready")));
+    world.run(&["up", "7"]).ended(0);
+    world.github.open(8);
+    world.run(&["down", "7", "--force"]).ended(0);
+    assert_eq!((world.account.alive().len(), world.account.rules(GROUP)), (0, vec![]));
+    assert_eq!(world.account.parameters(), Vec::<String>::new());
+}

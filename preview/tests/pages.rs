@@ -200,6 +200,6 @@ fn another_repositorys_secret_on_the_last_page_is_not_overwritten() {
     }
     parameter(&mut inner, "/pr-preview/7/database-url".to_owned(), &of("acme/web", "7"));
     drop(inner);
-    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/database-url is there and is not");
+    world.run(&["up", "7"]).ended(78).says("/pr-preview/7/database-url exists and is not");
     assert_eq!(world.account.lock().parameters["/pr-preview/7/database-url"].value, "x");
 }

@@ -419,7 +419,7 @@ fn the_runners_rule_goes_with_the_look_even_if_nobody_heard_that_it_was_made() {
     let id = inner.instances[0].id.clone();
     says(&mut inner, 7, &document(&id, 7, "ready"));
     drop(inner);
-    world.ran(child).ended(0).says("/docs answers 200 from here");
+    world.ran(child).ended(0).says("/docs answers 200");
     let rules = world.account.rules(GROUP);
     assert!(rules.len() == 2 && !rules.iter().any(|rule| rule.contains("runner")), "{rules:?}");
 }
@@ -575,4 +575,37 @@ fn a_second_application_of_the_repository_is_refused_before_it_ends_the_first_on
     // An instance whose name somebody has taken off stands in nobody's way.
     world.account.lock().instances[0].tags.remove("Name");
     world.run(&["up", "7"]).ended(0);
+}
+
+#[test]
+fn a_label_that_is_asked_for_and_is_not_there_launches_nothing() {
+    let world = World::new();
+    world.run(&["up", "7", "--label", "preview"]).ended(0);
+    assert_eq!(world.account.count("RunInstances"), 0);
+    world.github.lock().labels.push((7, "preview".to_owned()));
+    world.account.on_launch(|id, inner| says(inner, 7, &document(id, 7, "ready")));
+    world.run(&["up", "7", "--label", "preview"]).ended(0);
+    assert_eq!(world.account.alive().len(), 1);
+}
+
+#[test]
+fn what_is_no_commit_is_refused() {
+    let world = World::new();
+    world.run(&["up", "7", "--sha", "abc"]).ended(2);
+    assert_eq!(world.account.lock().seen.len(), 0);
+}
+
+#[test]
+fn earlier_deployments_are_made_inactive_once() {
+    let world = World::new();
+    world.account.on_launch(|id, inner| says(inner, 7, &document(id, 7, "ready")));
+    for _ in 0..4 {
+        world.run(&["up", "7"]).ended(0);
+    }
+    assert_eq!(world.github.deployed(7), ["inactive", "inactive", "inactive", "success"]);
+    let of_the_first = world.github.lock().deployments[0]["id"].as_u64();
+    let statuses = world.github.lock().statuses.clone();
+    let states = statuses.iter().filter(|(of, _)| Some(*of) == of_the_first);
+    let states: Vec<&str> = states.map(|(_, status)| status["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["in_progress", "success", "inactive"]);
 }

@@ -84,7 +84,7 @@ fn of_two_pull_requests_the_newest_push_has_the_instance_until_its_own_close() {
     let [instance] = world.account.alive().try_into().unwrap();
     assert_eq!(instance.tags["PullRequest"], "71");
     let [comment] = world.github.comments(7).try_into().unwrap();
-    assert!(comment.contains("made room for #71"), "{comment}");
+    assert!(comment.contains("#71 replaced"), "{comment}");
 
     world.github.close(7);
     assert_eq!(happens(&world, &pull_request("closed", 7), "").went(true).jobs(), ["down"]);
@@ -133,7 +133,7 @@ fn cancelled_by(name: &str, told: &str) {
 
 #[test]
 fn a_cancelled_job_says_so_and_what_it_leaves_is_swept_after_the_close() {
-    cancelled_by("INT", "it goes on");
+    cancelled_by("INT", "the preview goes on");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_pull_request_gets_a_url_that_opens_and_leaves_nothing_when_it_closes() {
     let instance = scene.region.instance().expect("an instance runs");
     let url = format!("http://{}:8000", instance.address);
     run.says(&format!("Preview URL: {url}"));
-    run.says("/docs answers 200 from here");
+    run.says("/docs answers 200");
     let [comment] = scene.github.comments(7).try_into().unwrap();
     assert!(comment.contains(&url) && comment.contains(&sha), "{comment}");
     assert_eq!(scene.github.deployed(7), ["success"]);

@@ -87,6 +87,12 @@ pub enum Command {
     IamPolicy(Policy),
 }
 
+/// A commit's id, or as much of its beginning as GitHub shows.
+fn commit(text: &str) -> Result<String, String> {
+    let fits = (7..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    fits.then(|| text.to_owned()).ok_or_else(|| "expected 7 to 40 hexadecimal digits".to_owned())
+}
+
 /// Reads a pull request's number.
 fn pull_request(text: &str) -> Result<u64, &'static str> {
     names::number(text).ok_or("expected the number of a pull request, from 1 on")
@@ -127,7 +133,7 @@ pub struct Launch {
     #[arg(value_parser = pull_request)]
     pub(super) number: Option<u64>,
     /// The commit; default is the event's, else the pull request's newest
-    #[arg(long, value_name = "COMMIT")]
+    #[arg(long, value_name = "COMMIT", value_parser = commit)]
     pub(super) sha: Option<String>,
     /// Only for pull requests with this label [env: PREVIEW_LABEL]
     #[arg(long)]

@@ -87,7 +87,8 @@ impl Cli {
                     }
                     (None, None) => return Err(no_number()),
                 };
-                Ok(finish(&job, &steps::up(&job, number, sha.as_deref(), &release, limit).await?))
+                let label = launch.label.as_deref();
+                Ok(finish(&job, &steps::up(&job, number, sha.as_deref(), label, &release, limit).await?))
             }
             Command::Wait(waiting) => {
                 let number = number(&job, waiting.number)?;

@@ -78,7 +78,22 @@ impl GitHub {
         self.ask::<serde_json::Value>(what, Method::POST, &path, Some(&body)).await.map(drop)
     }
 
-    /// All deployments of this pull request, for all commits.
+    /// Whether a deployment's newest state is inactive.
+    ///
+    /// # Errors
+    /// GitHub did not say.
+    pub async fn is_inactive(&self, deployment: Deployment) -> Result<bool, GitHubError> {
+        #[derive(Deserialize)]
+        struct Status {
+            state: String,
+        }
+        let path = format!("/deployments/{}/statuses?per_page=1", deployment.0);
+        let what = "read the deployment's state";
+        let newest: Vec<Status> = self.ask(what, Method::GET, &path, None).await?;
+        Ok(newest.first().is_some_and(|status| status.state == "inactive"))
+    }
+
+    /// All deployments of this pull request, for all commits, the newest first.
     ///
     /// # Errors
     /// GitHub did not do it.

@@ -71,6 +71,12 @@ impl GitHubError {
                  forks and of Dependabot get none.",
             ),
             Self::Token { .. } => Some("Set GITHUB_TOKEN to the job's token, or to one of your own."),
+            Self::Missing { .. } => {
+                Some("The name is misspelt (--repository, GITHUB_REPOSITORY), or the token may not see it.")
+            }
+            Self::Unreachable { .. } => {
+                Some("GITHUB_API_URL is the address that was asked, by default https://api.github.com.")
+            }
             Self::Locked { .. } => Some("Unlock the conversation to have the comment."),
             _ => None,
         }

@@ -41,7 +41,7 @@ pub async fn down(job: &Job, number: u64, force: bool, unlabeled: Option<&str>) 
     }
     let (settings, path) = settings(job).await;
     let preview = Preview { repository: job.repository.clone(), number, path };
-    let report = take_down(job, settings.as_ref(), &preview).await?;
+    let report = take_down(job, settings.as_ref(), &preview, force).await?;
     take_down_what_stayed(job, settings.as_ref(), &preview).await?;
     Ok(Ended { outcome: "gone", code: exit::OK, report, address: None })
 }
@@ -58,7 +58,7 @@ async fn take_down_what_stayed(
     for number in all.iter().filter(|instance| instance.is_shared()).filter_map(Instance::number) {
         let stayed = number != closed.number && is_closed(github, number).await?;
         if stayed && another_open(job, number).await?.is_none() {
-            take_down(job, settings, &Preview { number, ..closed.clone() }).await?;
+            take_down(job, settings, &Preview { number, ..closed.clone() }, false).await?;
         }
     }
     Ok(())
@@ -73,7 +73,8 @@ pub(super) async fn settings(job: &Job) -> (Option<Settings>, String) {
 }
 
 /// Removes the rules first, since EC2 soon gives the address to a stranger; then instance and parameters, and last
-/// updates the pull request. With one instance for a repository it stays while another pull request is open.
+/// updates the pull request. With one instance for a repository it stays while another pull request is open, unless
+/// somebody uses `force`.
 ///
 /// # Errors
 /// What could not be removed; the rest is.
@@ -81,6 +82,7 @@ pub(super) async fn take_down(
     job: &Job,
     settings: Option<&Settings>,
     preview: &Preview,
+    force: bool,
 ) -> Result<Report, Failure> {
     let mut failures = Vec::new();
     let mut kept = |result: Result<usize, Failure>| {
@@ -92,7 +94,7 @@ pub(super) async fn take_down(
     let rules = kept(job.close_all(settings, preview).await);
     let mut report = Report::starting("", job.run_url.clone());
     report.stage = Stage::Closed;
-    let ended = kept(instances(job, preview, &mut report).await);
+    let ended = kept(instances(job, preview, force, &mut report).await);
     let parameters = kept(parameters(job, preview, report.instance.is_some()).await);
     kept(viewers(job).await.map(|()| 0));
     let nothing = rules + ended + parameters == 0 && failures.is_empty();
@@ -118,12 +120,13 @@ pub(super) async fn take_down(
 }
 
 /// Terminates the instances and returns how many. The report names one that stays.
-async fn instances(job: &Job, preview: &Preview, report: &mut Report) -> Result<usize, Failure> {
+async fn instances(job: &Job, preview: &Preview, force: bool, report: &mut Report) -> Result<usize, Failure> {
     let filter = Filter { repository: job.repository.clone(), number: Some(preview.number) };
     let (mut ended, mut failed) = (0, None);
     for instance in job.aws.previews(Some(&filter)).await? {
         report.sha = instance.commit().unwrap_or_default().to_owned();
         if instance.is_shared()
+            && !force
             && let Some(other) = another_open(job, preview.number).await?
         {
             report.notes.push(format!("The instance {} stays while #{other} is open.", instance.id));

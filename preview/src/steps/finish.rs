@@ -55,7 +55,7 @@ pub(super) async fn finish(
         }
         End::Closed => {
             job.output.say(&format!("#{number} was closed meanwhile"));
-            let code = match super::down::take_down(job, Some(settings), watch.preview).await {
+            let code = match super::down::take_down(job, Some(settings), watch.preview, false).await {
                 Ok(_) => exit::OK,
                 Err(failure) => {
                     job.output.complain(&failure.text());
@@ -72,8 +72,8 @@ pub(super) async fn finish(
         End::Silent => {
             report.stage = Stage::Failed;
             report.reason = Some(match &report.document {
-                None => "The agent has not reported anything: the instance's User Data failed before it started the agent, or the instance \
-                         may not write the parameter.",
+                None => "The agent has not reported anything: the instance cannot fetch it (PREVIEW_AGENT_RELEASE), its User Data failed before \
+                         that, or its role may not write the parameter. The console says which.",
                 Some(_) => "The agent no longer reports.",
             }.to_owned());
             report.evidence = job.evidence(watch.instance, None).await;
@@ -98,6 +98,13 @@ pub(super) async fn finish(
 /// The end of a cancelled command. An instance that it launched goes on, and tags lead to it.
 pub(super) async fn cancelled(job: &Job, number: u64, mut progress: Progress) -> Ended {
     progress.report.stage = Stage::Cancelled;
+    let launched = progress.report.instance.clone();
+    job.output.say(&match &launched {
+        Some(id) => format!(
+            "cancelled; {id} goes on: `preview wait {number}` waits again, `preview down {number} --force` ends it"
+        ),
+        None => format!("cancelled before the launch; `preview down {number} --force` removes what is left"),
+    });
     // A runner kills what has not ended 10 s after its first signal.
     tokio::select! {
         () = job.publish(number, progress.deployment, &progress.report) => {}

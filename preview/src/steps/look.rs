@@ -19,7 +19,7 @@ pub async fn status(job: &Job, number: u64) -> Result<u8, Failure> {
         let message = format!("{} has not reported yet", instance.id);
         return Err(Failure {
             message,
-            hint: Some("`preview logs N` shows its console.".to_owned()),
+            hint: Some(format!("`preview logs {number}` shows its console.")),
             code: exit::NO_AGENT,
         });
     };

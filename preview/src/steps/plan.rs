@@ -188,7 +188,7 @@ fn explained(error: AwsError) -> Failure {
 /// Whether EC2 does not know the instance profile, or not yet.
 pub(super) fn is_of_profile(error: &AwsError) -> bool {
     matches!(error, AwsError::Rejected { code, message, .. }
-        if code == "InvalidParameterValue" && message.contains("IAM Instance Profile"))
+        if code == "NoSuchEntity" || code == "InvalidParameterValue" && message.contains("IAM Instance Profile"))
 }
 
 /// The value; an error goes to the faults.

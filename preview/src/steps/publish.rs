@@ -35,6 +35,7 @@ impl Job {
         self.comment(number, report).await;
         let (Some(github), Some(deployment)) = (&self.github, deployment) else { return };
         let state = match report.stage {
+            Stage::Cancelled if report.instance.is_none() => State::Inactive,
             Stage::Starting | Stage::Going | Stage::Cancelled => State::InProgress,
             Stage::Ready => State::Success,
             Stage::Failed | Stage::Left => State::Failure,
@@ -48,12 +49,16 @@ impl Job {
         }
     }
 
-    /// Makes all deployments of a pull request inactive, except for this one.
+    /// Makes the deployments of a pull request inactive, except for this one. GitHub lists the newest first, and those
+    /// before an inactive one were made inactive with it.
     pub(super) async fn undeploy(&self, number: u64, but: Option<Deployment>) {
         let Some(github) = &self.github else { return };
         match github.deployments(number).await {
             Ok(all) => {
                 for deployment in all.into_iter().filter(|deployment| Some(*deployment) != but) {
+                    if github.is_inactive(deployment).await.unwrap_or(false) {
+                        break;
+                    }
                     self.inactive(Some(deployment), "the preview is gone").await;
                 }
             }

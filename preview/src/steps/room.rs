@@ -129,6 +129,10 @@ pub(super) async fn settle(
     let age = |instance: &Instance| (instance.launched, instance.id.clone());
     let Some(own) = all.iter().find(|instance| instance.id == id).map(age) else { return Ok(()) };
     for older in all.iter().filter(|instance| age(instance) < own) {
+        // EC2 soon gives its address to a stranger.
+        if let Some(number) = older.number() {
+            job.close_all(Some(settings), &Preview { number, ..preview.clone() }).await?;
+        }
         job.aws.terminate(&older.id).await?;
         job.output.say(&format!("ended {}, which another run launched", older.id));
     }

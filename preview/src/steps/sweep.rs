@@ -40,7 +40,7 @@ pub async fn sweep(job: &Job, act: bool) -> Result<u8, Failure> {
                 // The close started no run, or its run failed.
                 job.output.warn(&format!("#{number} is closed, and its preview is still there"));
                 let preview = Preview { repository: job.repository.clone(), number, path: path.clone() };
-                if act && let Err(failure) = take_down(job, settings.as_ref(), &preview).await {
+                if act && let Err(failure) = take_down(job, settings.as_ref(), &preview, false).await {
                     failures.push(failure);
                 }
             }

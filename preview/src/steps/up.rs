@@ -63,6 +63,7 @@ pub async fn up(
     job: &Job,
     number: u64,
     sha: Option<&str>,
+    label: Option<&str>,
     release: &Result<Release, ReleaseError>,
     limit: Duration,
 ) -> Result<Ended, Failure> {
@@ -72,6 +73,10 @@ pub async fn up(
     if !pull.open {
         job.output.say(&format!("#{number} is closed: no preview"));
         return nothing("closed", report);
+    }
+    if let Some(label) = label.filter(|label| job.github.is_some() && !pull.has_label(label)) {
+        job.output.say(&format!("#{number} has no label {label}: no preview"));
+        return nothing("skipped", report);
     }
     // A run that waited for its turn, or a re-run, has an old event.
     let is_head = |sha: &str| sha.len() >= 7 && pull.head.starts_with(&sha.to_lowercase());
@@ -184,7 +189,7 @@ async fn bring_up(
 ) -> Result<Launched, Failure> {
     let Loaded { settings, refused, notes } = job.settings_of(pull).await?;
     let report = &mut progress.report;
-    (report.refused, report.notes, report.viewers) = (refused, notes, settings.viewers.clone());
+    (report.refused, report.notes) = (refused, notes);
     let preview = preview(job, &settings, pull.number);
     let plan = job.plan(&settings, &preview, &pull.head, release).await?;
     room::take_parameters(job, &settings, &preview).await?;
@@ -195,9 +200,11 @@ async fn bring_up(
     let address = job.address(&id).await?;
     let Publish { port, ip } = plan.agent.config.app.publish;
     report.is_local = ip.is_loopback();
-    (report.url, progress.address) = (Some(url(address, port)), Some(address));
+    progress.address = Some(address);
     room::settle(job, &settings, &preview, &id).await?;
     job.open(&settings, &preview, port, address).await?;
+    // Nobody can open it before.
+    (report.url, report.viewers) = (Some(url(address, port)), settings.viewers.clone());
     Ok(Launched { preview, settings, plan, id, address })
 }
 

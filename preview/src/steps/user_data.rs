@@ -31,7 +31,7 @@ pub enum ReleaseError {
     )]
     Unknown,
     /// The list of sums cannot be read, or lacks one.
-    #[error("{file}: {reason}")]
+    #[error("PREVIEW_AGENT_SUMS, {file}: {reason}")]
     Sums {
         /// The file.
         file: String,

@@ -256,8 +256,14 @@ fn done(inner: &mut Inner, parts: &Parts, body: &Value) -> Response {
         (&Method::GET, ["deployments"]) => {
             // As a text, which GitHub's documentation has, too.
             let mut all = inner.deployments.clone();
+            all.reverse();
             all.iter_mut().for_each(|it| it["payload"] = it["payload"].to_string().into());
             page(&all, &query, &host, &path)
+        }
+        (&Method::GET, ["deployments", id, "statuses"]) => {
+            let id: u64 = id.parse().unwrap();
+            let of = inner.statuses.iter().rev().filter(|(of, _)| *of == id);
+            page(&of.map(|(_, status)| status.clone()).collect::<Vec<_>>(), &query, &host, &path)
         }
         (&Method::POST, ["deployments", id, "statuses"]) => {
             assert!(body["description"].as_str().unwrap().chars().count() <= 140);
