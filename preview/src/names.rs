@@ -131,6 +131,12 @@ pub fn deployment(number: u64) -> String {
 /// The description of the viewers' rules: they belong to the repository, since all its previews share them.
 pub const VIEWERS_DESCRIPTION: &str = "pr-preview viewers";
 
+/// The parameter that keeps which images a stack ran.
+#[must_use]
+pub fn changes_record(stack: &str) -> String {
+    format!("/preview/changes/{stack}")
+}
+
 /// The pull request's number in a tag: digits only, from 1.
 #[must_use]
 pub fn number(tag: &str) -> Option<u64> {

@@ -25,6 +25,11 @@ pub struct Pace {
     pub command: Duration,
     /// How long a new rule may take to have effect.
     pub reach: Duration,
+    /// Between two looks at a change set that is being made, and at a stack that changes: the first, and the
+    /// longest.
+    pub stack: (Duration, Duration),
+    /// How long a change set may take to be made.
+    pub made: Duration,
 }
 
 impl Default for Pace {
@@ -41,6 +46,8 @@ impl Default for Pace {
             ending: seconds(180),
             command: seconds(90),
             reach: seconds(30),
+            stack: (seconds(2), seconds(5)),
+            made: seconds(600),
         }
     }
 }

@@ -26,6 +26,9 @@ pub struct Aws {
 
 #[derive(Debug, Clone)]
 struct Clients {
+    cloudformation: aws_sdk_cloudformation::Client,
+    ecr: aws_sdk_ecr::Client,
+    ecs: aws_sdk_ecs::Client,
     ec2: aws_sdk_ec2::Client,
     ssm: aws_sdk_ssm::Client,
     sts: aws_sdk_sts::Client,
@@ -38,6 +41,9 @@ impl Aws {
         match config().await {
             Ok((config, region)) => {
                 let clients = Clients {
+                    cloudformation: aws_sdk_cloudformation::Client::new(&config),
+                    ecr: aws_sdk_ecr::Client::new(&config),
+                    ecs: aws_sdk_ecs::Client::new(&config),
                     ec2: aws_sdk_ec2::Client::new(&config),
                     ssm: aws_sdk_ssm::Client::new(&config),
                     sts: aws_sdk_sts::Client::new(&config),
@@ -46,6 +52,18 @@ impl Aws {
             }
             Err(error) => Self { clients: Err(error), region: "no region".to_owned(), pace },
         }
+    }
+
+    pub(super) fn cloudformation(&self) -> Result<&aws_sdk_cloudformation::Client, AwsError> {
+        self.clients.as_ref().map(|clients| &clients.cloudformation).map_err(Clone::clone)
+    }
+
+    pub(super) fn ecr(&self) -> Result<&aws_sdk_ecr::Client, AwsError> {
+        self.clients.as_ref().map(|clients| &clients.ecr).map_err(Clone::clone)
+    }
+
+    pub(super) fn ecs(&self) -> Result<&aws_sdk_ecs::Client, AwsError> {
+        self.clients.as_ref().map(|clients| &clients.ecs).map_err(Clone::clone)
     }
 
     pub(super) fn ec2(&self) -> Result<&aws_sdk_ec2::Client, AwsError> {
@@ -64,7 +82,7 @@ impl Aws {
 /// The configuration with its region.
 async fn config() -> Result<(SdkConfig, String), AwsError> {
     preview_agent::aws::require_ca_certificates()?;
-    preview_agent::aws::refuse_empty_endpoints(&["EC2", "SSM", "STS"])?;
+    preview_agent::aws::refuse_empty_endpoints(&["CLOUDFORMATION", "EC2", "ECR", "ECS", "SSM", "STS"])?;
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();

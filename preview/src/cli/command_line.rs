@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::changes::Changes;
 use crate::names::{self, Repository};
 use crate::settings::folder;
 
@@ -79,6 +80,9 @@ pub enum Command {
         #[arg(value_enum, default_value_t = Source::App)]
         source: Source,
     },
+    /// Change a CloudFormation stack: reviewed, gated, applied, and the way back
+    #[command(subcommand)]
+    Changes(Changes),
     /// Print the IAM policy that these commands need
     IamPolicy(Policy),
 }

@@ -68,6 +68,10 @@ impl Cli {
             }));
             return Ok(exit::OK);
         }
+        let command = match command {
+            Command::Changes(changes) => return changes.run(output, redactor, pace).await,
+            command => command,
+        };
         let job = job(common, output.clone(), redactor, pace).await?;
         match command {
             Command::Check(launch) => check(&job, launch).await,
@@ -108,7 +112,7 @@ impl Cli {
             Command::List => steps::list(&job).await,
             Command::Status { number } => steps::status(&job, number).await,
             Command::Logs { number, source } => steps::logs(&job, number, source.name()).await,
-            Command::IamPolicy(_) => Ok(exit::OK),
+            Command::Changes(_) | Command::IamPolicy(_) => Ok(exit::OK),
         }
     }
 }

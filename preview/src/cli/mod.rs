@@ -1,5 +1,6 @@
 //! The command line.
 
+mod changes;
 mod command_line;
 mod dispatch;
 mod started;

@@ -69,6 +69,9 @@ impl From<Vec<Failure>> for Failure {
 impl From<AwsError> for Failure {
     fn from(error: AwsError) -> Self {
         let hint = match &error {
+            AwsError::Denied { action, .. } if action.starts_with("cloudformation:") => {
+                Some(format!("Allow {action} on the stack to the role that calls."))
+            }
             AwsError::Denied { action, .. } => Some(format!(
                 "Allow {action} to the caller's role: `preview iam-policy` prints its whole policy."
             )),

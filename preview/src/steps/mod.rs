@@ -1,6 +1,7 @@
 //! The steps of all commands.
 
 mod access;
+pub mod changes;
 mod check;
 mod down;
 mod evidence;

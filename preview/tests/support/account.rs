@@ -11,10 +11,12 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::calls::{Fields, Seen, Trouble, Troubles};
+use super::cloudformation;
 use super::cut::cut;
 use super::ec2::{self, Instance, Rule};
 use super::server::Server;
 use super::ssm::{self, Parameter};
+use super::stacks::Stacks;
 
 pub const ACCOUNT: &str = "123456789012";
 pub const SUBNET: &str = "subnet-0123456789abcdef0";
@@ -22,8 +24,19 @@ pub const GROUP: &str = "sg-0123456789abcdef0";
 pub const DB_GROUP: &str = "sg-0fedcba9876543210";
 pub const AMI: &str = "ami-0123456789abcdef0";
 
+/// Who is asked; each has its own way to say that something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    Ec2,
+    Ecs,
+    Ssm,
+    Stacks,
+}
+
 /// What happens once an instance is launched.
 type Launched = Box<dyn Fn(&str, &mut Inner) + Send>;
+/// What happens at a look at a change set, given how many there have been.
+type Looked = Box<dyn Fn(usize, &mut Stacks) + Send>;
 
 #[derive(Default)]
 pub struct Inner {
@@ -36,6 +49,10 @@ pub struct Inner {
     pub troubles: Troubles,
     pub on_launch: Option<Launched>,
     pub on_end: Option<Launched>,
+    pub stacks: Stacks,
+    pub on_change_set: Option<Looked>,
+    /// What each service of ECS says, the newest first, with its time.
+    pub service_says: Vec<(u64, String)>,
     /// Items of one page of a list.
     pub page: Option<usize>,
     /// How many looks find a new instance unknown, and without an address.
@@ -139,12 +156,15 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body
 /// The answer, or `None` where there is never one.
 fn answered(inner: &mut Inner, headers: &HeaderMap, body: &Bytes) -> Option<Response> {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-    let json = target.is_some();
-    let (action, fields) = match target {
-        Some(target) => (target.rsplit('.').next().unwrap().to_owned(), of_json(body)),
+    let (service, action, fields) = match target {
+        Some(target) if target.starts_with("AmazonEC2ContainerServiceV20141113.") => {
+            (Service::Ecs, target.rsplit('.').next().unwrap().to_owned(), of_json(body))
+        }
+        Some(target) => (Service::Ssm, target.rsplit('.').next().unwrap().to_owned(), of_json(body)),
         None => {
             let fields: Fields = url::form_urlencoded::parse(body).into_owned().collect();
-            (fields["Action"].clone(), fields)
+            let is_stacks = fields["Version"] == "2010-05-15";
+            (if is_stacks { Service::Stacks } else { Service::Ec2 }, fields["Action"].clone(), fields)
         }
     };
     inner.seen.push(Seen { action: action.clone(), fields: fields.clone() });
@@ -154,11 +174,25 @@ fn answered(inner: &mut Inner, headers: &HeaderMap, body: &Bytes) -> Option<Resp
     let trouble = inner.troubles.next(&if dry { format!("{action}?") } else { action.clone() });
     match (&silent, &trouble) {
         (Some((_, false)), _) | (_, Some(Trouble::Hang)) => return None,
-        (_, Some(Trouble::Error(status, code, message))) => return Some(error(json, *status, code, message)),
+        (_, Some(Trouble::Error(status, code, message))) => {
+            return Some(error(service, *status, code, message));
+        }
         (_, Some(Trouble::Cut)) => return Some(cut()),
         _ => {}
     }
-    let made = if json { ssm::answer(inner, &action, body) } else { ec2::answer(inner, &action, &fields) };
+    if action == "DescribeChangeSet"
+        && let Some(then) = inner.on_change_set.take()
+    {
+        let looks = inner.seen.iter().filter(|seen| seen.action == action).count();
+        then(looks, &mut inner.stacks);
+        inner.on_change_set = Some(then);
+    }
+    let made = match service {
+        Service::Ssm => ssm::answer(inner, &action, body),
+        Service::Ec2 => ec2::answer(inner, &action, &fields),
+        Service::Ecs => Ok(ecs_service(inner, &fields)),
+        Service::Stacks => cloudformation::answer(inner, &action, &fields),
+    };
     match (silent, trouble) {
         (Some(_), _) => return None,
         (_, Some(Trouble::Lost)) => return Some(cut()),
@@ -166,11 +200,21 @@ fn answered(inner: &mut Inner, headers: &HeaderMap, body: &Bytes) -> Option<Resp
     }
     Some(match made {
         Ok(body) => {
-            let kind = if json { "application/x-amz-json-1.1" } else { "text/xml;charset=UTF-8" };
+            let is_json = [Service::Ecs, Service::Ssm].contains(&service);
+            let kind = if is_json { "application/x-amz-json-1.1" } else { "text/xml;charset=UTF-8" };
             (StatusCode::OK, [("content-type", kind)], body).into_response()
         }
-        Err((status, code, message)) => error(json, status, &code, &message),
+        Err((status, code, message)) => error(service, status, &code, &message),
     })
+}
+
+/// A service of ECS.
+fn ecs_service(inner: &Inner, fields: &Fields) -> String {
+    assert_eq!(fields["cluster"], "cluster", "{fields:?}");
+    let said = inner.service_says.iter();
+    let events: Vec<Value> =
+        said.map(|(at, text)| serde_json::json!({ "id": "e", "createdAt": at, "message": text })).collect();
+    serde_json::json!({ "services": [{ "serviceName": "s", "events": events }] }).to_string()
 }
 
 /// The fields of a JSON body's top level.
@@ -180,9 +224,17 @@ fn of_json(body: &[u8]) -> Fields {
     body.as_object().unwrap().iter().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
-fn error(json: bool, status: u16, code: &str, message: &str) -> Response {
+fn error(service: Service, status: u16, code: &str, message: &str) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
-    if json {
+    if service == Service::Stacks {
+        let body = format!(
+            "<ErrorResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><Error><Type>Sender</Type>\
+             <Code>{code}</Code><Message>{}</Message></Error><RequestId>r</RequestId></ErrorResponse>",
+            ec2::escaped(message)
+        );
+        return (status, [("content-type", "text/xml")], body).into_response();
+    }
+    if [Service::Ecs, Service::Ssm].contains(&service) {
         let body = serde_json::json!({ "__type": code, "message": message }).to_string();
         return (status, [("content-type", "application/x-amz-json-1.1")], body).into_response();
     }

@@ -6,13 +6,17 @@
 pub mod account;
 pub mod act;
 pub mod calls;
+pub mod cloudformation;
 pub mod cut;
 pub mod ec2;
 pub mod github;
+pub mod peers;
 #[path = "../../../tests/support/server.rs"]
 pub mod server;
 pub mod ssm;
+pub mod stacks;
 pub mod standing;
 pub mod status;
+pub mod templates;
 pub mod wait;
 pub mod world;

@@ -85,6 +85,8 @@ pub fn act_as_preview() {
         ending: limit,
         command: limit,
         reach: limit,
+        stack: (milliseconds(20), milliseconds(100)),
+        made: limit,
     };
     let arguments = std::env::args().skip_while(|argument| argument != "--").skip(1);
     let arguments = std::iter::once("preview".to_owned()).chain(arguments);
@@ -194,6 +196,22 @@ impl World {
         command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value))).env(SELF, "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// Runs at a terminal, where somebody types this.
+    pub fn run_and_type(&self, arguments: &[&str], typed: &str) -> Ran {
+        use std::io::Write as _;
+        let own = self.command(arguments);
+        let spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let mut command = Command::new(super::peers::get("PEERS_PYTHON"));
+        command.args(["-c", spawn]).arg(own.get_program()).args(own.get_args()).env_clear();
+        command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(format!("{typed}\n").as_bytes()).unwrap();
+        let mut ran = self.ran(child);
+        ran.out = ran.out.replace('\r', "");
+        ran
     }
 
     /// The program as it is released, with its own patience.
