@@ -235,6 +235,17 @@ fn each_default_of_the_config_reference_changes_nothing_where_it_is_written() {
 }
 
 #[test]
+fn the_jobs_of_the_changes_page_are_a_configuration() {
+    let page = read("docs/changes.md");
+    let fenced = section(&page, "jobs").1;
+    let text = fenced.strip_prefix("```yaml\n").unwrap().strip_suffix("```\n").unwrap();
+    config::parse(text).unwrap();
+    for script in ["init.sql", "check.sql"] {
+        assert!(text.contains(script) && root().join("examples/tasks-api").join(script).exists(), "{script}");
+    }
+}
+
+#[test]
 fn the_readme_has_each_command() {
     let commands: Vec<String> =
         Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
@@ -276,12 +287,13 @@ fn the_status_reference_has_the_fields_of_the_schema() {
 
 #[test]
 fn files_that_the_pages_name_exist() {
-    for page in ["README.md", "CONTRIBUTING.md"] {
+    for page in ["README.md", "CONTRIBUTING.md", "docs/changes.md"] {
         let text = read(page);
+        let folder = root().join(page).parent().unwrap().to_owned();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
         for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
             let path = link.split('#').next().unwrap();
-            assert!(root().join(path).exists(), "{page} links to {link}");
+            assert!(folder.join(path).exists(), "{page} links to {link}");
         }
     }
 }

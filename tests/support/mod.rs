@@ -33,6 +33,7 @@ pub mod releases;
 pub mod server;
 pub mod small_engine;
 pub mod ssm;
+pub mod stack;
 pub mod tls;
 pub mod trouble;
 pub mod variant;

@@ -1,14 +1,15 @@
-//! The CloudFormation template: linted, created at the SSM peer's server, and
-//! what came of it looked at. The peer reads less of an instance than AWS does,
+//! The CloudFormation templates: linted, created at the SSM peer's server, and
+//! what came of them looked at. The peer reads less of an instance than AWS does,
 //! so what the launch says is looked at in the launch template.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod ecs_service;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
@@ -16,75 +17,15 @@ use base64::engine::general_purpose::STANDARD;
 use preview_agent::aws::iam_policy::{Place, instance_policy};
 use preview_agent::config;
 use serde_json::{Value, json};
-use support::peers::{aws, peers};
+use support::peers::peers;
+use support::stack::{self, Stack, answer, network};
 
 const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "123456789012";
 
-fn template() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/cloudformation/instance.yaml")
-}
-
-/// What the `aws` client answers.
-fn answer(args: &[&str]) -> Value {
-    let output = aws(args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
-}
-
-/// A stack of this test, deleted when dropped.
-struct Stack {
-    name: String,
-    resources: BTreeMap<String, String>,
-}
-
-impl Stack {
-    fn create(parameters: &[(&str, &str)]) -> Self {
-        let name = format!("test-{:08x}", fastrand::u32(..));
-        let body = format!("file://{}", template().display());
-        let given: Vec<Value> = parameters
-            .iter()
-            .map(|(key, value)| json!({"ParameterKey": key, "ParameterValue": value}))
-            .collect();
-        let given = json!(given).to_string();
-        let mut stack = Self { name, resources: BTreeMap::new() };
-        let create =
-            ["cloudformation", "create-stack", "--stack-name", &stack.name, "--template-body", &body];
-        answer(&[create.as_slice(), &["--capabilities", "CAPABILITY_IAM", "--parameters", &given]].concat());
-        let made = answer(&["cloudformation", "describe-stack-resources", "--stack-name", &stack.name]);
-        for resource in made["StackResources"].as_array().unwrap() {
-            let text = |key: &str| resource[key].as_str().unwrap_or_default().to_owned();
-            stack.resources.insert(text("LogicalResourceId"), text("PhysicalResourceId"));
-        }
-        stack
-    }
-
-    /// The role's policy. The peer hands it out as Python prints it, with holes for what
-    /// `AWS::NoValue` takes away.
-    fn policy(&self) -> Value {
-        let role = &self.resources["Role"];
-        let stored =
-            answer(&["iam", "get-role-policy", "--role-name", role, "--policy-name", "preview-agent"]);
-        let convert = "import ast, json, sys; print(json.dumps(ast.literal_eval(sys.argv[1])))";
-        let stored = stored["PolicyDocument"].as_str().unwrap().to_owned();
-        let output = Command::new(&peers().python).args(["-c", convert, &stored]).output().unwrap();
-        let mut policy: Value = serde_json::from_slice(&output.stdout).unwrap();
-        policy["Statement"].as_array_mut().unwrap().retain(|statement| !statement.is_null());
-        policy
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        aws(&["cloudformation", "delete-stack", "--stack-name", &self.name]).output().ok();
-    }
-}
-
-/// A VPC's id and that of one of its subnets.
-fn network() -> (String, String) {
-    let subnets = answer(&["ec2", "describe-subnets", "--filters", "Name=default-for-az,Values=true"]);
-    let text = |key: &str| subnets["Subnets"][0][key].as_str().unwrap().to_owned();
-    (text("VpcId"), text("SubnetId"))
+/// A stack of the instance's template.
+fn instance(parameters: &[(&str, &str)]) -> Stack {
+    Stack::create(&format!("file://{}", stack::template("instance.yaml").display()), parameters)
 }
 
 /// Statements of several policies in one form: allowed pairs of action and resource, and their condition.
@@ -124,9 +65,12 @@ fn example() -> String {
 }
 
 #[test]
-fn the_template_is_free_of_what_a_linter_finds() {
+fn the_templates_are_free_of_what_a_linter_finds() {
     let cfn_lint = Path::new(&peers().python).with_file_name("cfn-lint");
-    let output = Command::new(cfn_lint).arg(template()).output().unwrap();
+    let folder = std::fs::read_dir(stack::template("")).unwrap();
+    let templates: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+    assert!(templates.contains(&stack::template("ecs-service.yaml")));
+    let output = Command::new(cfn_lint).args(templates).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
@@ -137,11 +81,11 @@ fn a_stack_is_one_locked_down_instance_with_its_user_data_byte_for_byte() {
     gzip.write_all(user_data.as_bytes()).unwrap();
     let parameter = STANDARD.encode(gzip.finish().unwrap());
     assert!(user_data.len() > 4096 && parameter.len() < 4096);
-    let (vpc, subnet) = network();
-    let stack = Stack::create(&[
+    let (vpc, subnets) = network();
+    let stack = instance(&[
         ("PullRequest", "42"),
         ("VpcId", &vpc),
-        ("SubnetId", &subnet),
+        ("SubnetId", &subnets[0]),
         ("ViewerCidr", "203.0.113.7/32"),
         ("UserData", &parameter),
     ]);
@@ -184,21 +128,21 @@ fn a_stack_is_one_locked_down_instance_with_its_user_data_byte_for_byte() {
     {
         assert!(tags.contains(&json!({"Key": key, "Value": value})), "{key}: {tags:?}");
     }
-    assert_eq!(pairs(&stack.policy()), printed(&example(), &[]));
+    assert_eq!(pairs(&stack.policy("Role", "preview-agent")), printed(&example(), &[]));
 }
 
 #[test]
 fn with_a_secret_a_key_and_ecr_the_role_is_what_iam_policy_prints() {
-    let (vpc, subnet) = network();
+    let (vpc, subnets) = network();
     let key = "arn:aws:kms:us-east-1:123456789012:key/0b2c6c5e-0000-4000-8000-000000000000";
-    let stack = Stack::create(&[
+    let stack = instance(&[
         ("PullRequest", "7"),
         ("ParameterPath", "/previews/acme"),
         ("SecretName", "previews/database"),
         ("KmsKeyArn", key),
         ("EcrRepositoryArn", "arn:aws:ecr:us-east-1:123456789012:repository/acme/api"),
         ("VpcId", &vpc),
-        ("SubnetId", &subnet),
+        ("SubnetId", &subnets[0]),
         ("ViewerCidr", "203.0.113.7/32"),
         ("UserData", "aGVsbG8K"),
     ]);
@@ -208,5 +152,5 @@ fn with_a_secret_a_key_and_ecr_the_role_is_what_iam_policy_prints() {
         app:\n  env:\n    A: { ssm: /previews/acme/database-url }\n    B: { ssm: /previews/acme/ghcr-token }\n    \
         C: { ssm: /previews/acme/sentry-dsn }\n\
         report: { parameter: /previews/acme/7/status }\n";
-    assert_eq!(pairs(&stack.policy()), printed(config, &[key]));
+    assert_eq!(pairs(&stack.policy("Role", "preview-agent")), printed(config, &[key]));
 }
