@@ -12,21 +12,28 @@ pub struct Place<'a> {
     pub repository: &'a str,
     /// The folder of all parameters.
     pub path: &'a str,
-    /// ARN of the instance's role, the only one that may be passed to EC2.
+    /// ARN of the instance's role, the only one that may be passed to EC2; all else is of its account.
     pub role: &'a str,
     /// ARN of its instance profile, the only one an instance may be launched with.
     pub profile: &'a str,
-    /// ARNs of the groups whose rules may change.
+    /// ARNs of the subnets that may be launched in.
+    pub subnets: &'a [String],
+    /// ARNs of the groups that may be launched with, and whose rules may change.
     pub groups: &'a [String],
+    /// The instance types that may be launched.
+    pub kinds: &'a [String],
+    /// Whose images: `amazon` or numbers of accounts.
+    pub owners: &'a [String],
     /// The parameter of the repository's own machine image, as in `/my/image`.
     pub image_parameter: Option<&'a str>,
 }
 
 /// The policy as IAM takes it. A placeholder in capitals matches nothing: with a wildcard in its place, everybody
-/// who can edit the workflow could use any role or group.
+/// who can edit the workflow could use any role or group, or another account's document of a name like ours.
 #[must_use]
 pub fn policy(place: &Place<'_>) -> String {
-    let Place { repository, path, role, profile, groups, image_parameter } = *place;
+    let Place { repository, path, role, profile, subnets, groups, kinds, owners, image_parameter } = *place;
+    let account = role.split(':').nth(4).unwrap_or("ACCOUNT");
     let tags = |of: &str| {
         json!({ "StringEquals": {
             format!("aws:{of}/{PURPOSE}"): Scope::PURPOSES, format!("aws:{of}/{REPOSITORY}"): repository } })
@@ -34,22 +41,24 @@ pub fn policy(place: &Place<'_>) -> String {
     let mut created = tags("RequestTag");
     created["StringEquals"]["ec2:CreateAction"] = json!(["AuthorizeSecurityGroupIngress", "RunInstances"]);
     let passed = json!({ "StringEquals": { "iam:PassedToService": "ec2.amazonaws.com" } });
-    let ec2 = |kind: &str| format!("arn:aws:ec2:*:*:{kind}/*");
+    let ec2 = |kind: &str| format!("arn:aws:ec2:*:{account}:{kind}/*");
     let mut launched = tags("RequestTag");
+    launched["StringEquals"]["ec2:InstanceType"] = json!(kinds);
     launched["ArnEquals"] = json!({ "ec2:InstanceProfile": profile });
     let made = ["network-interface", "volume"].map(ec2);
     let taggable = ["instance", "network-interface", "security-group-rule", "volume"].map(ec2);
-    let parameters = |rest: &str| format!("arn:aws:ssm:*:*:parameter{path}{rest}");
+    let parameters = |rest: &str| format!("arn:aws:ssm:*:{account}:parameter{path}{rest}");
     let none = Value::Null;
     let mut statements = vec![
         allow("LaunchInstance", &["ec2:RunInstances"], &[ec2("instance")], launched),
         allow("LaunchTagged", &["ec2:RunInstances"], &made, tags("RequestTag")),
         allow(
-            "LaunchFrom",
+            "LaunchImage",
             &["ec2:RunInstances"],
-            &[&["arn:aws:ec2:*::image/*".to_owned(), ec2("subnet")], groups].concat(),
-            none.clone(),
+            &["arn:aws:ec2:*::image/*".to_owned()],
+            json!({ "StringEquals": { "ec2:Owner": owners } }),
         ),
+        allow("LaunchIn", &["ec2:RunInstances"], &[subnets, groups].concat(), none.clone()),
         allow("TagWhatIsMade", &["ec2:CreateTags"], &taggable, created),
         allow(
             "EndOwn",
@@ -106,13 +115,13 @@ pub fn policy(place: &Place<'_>) -> String {
         allow(
             "CommandDocuments",
             &["ssm:SendCommand"],
-            &["arn:aws:ssm:*:*:document/PreviewAgent-*".to_owned()],
+            &[format!("arn:aws:ssm:*:{account}:document/PreviewAgent-*")],
             none,
         ),
         allow("CommandInstances", &["ssm:SendCommand"], &[ec2("instance")], tags("ResourceTag")),
     ];
     if let Some(name) = image_parameter {
-        let arn = format!("arn:aws:ssm:*:*:parameter{name}");
+        let arn = format!("arn:aws:ssm:*:{account}:parameter{name}");
         statements.push(allow("ReadOwnImageName", &["ssm:GetParameter"], &[arn], Value::Null));
     }
     let policy = json!({ "Version": "2012-10-17", "Statement": statements });

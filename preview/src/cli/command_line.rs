@@ -114,13 +114,22 @@ pub struct Policy {
         default_value = "arn:aws:iam::ACCOUNT:instance-profile/INSTANCE-PROFILE"
     )]
     pub(super) profile: String,
-    /// ARN of a security group whose rules may change; repeat it for several
+    /// ARN of a subnet that may be launched in; repeat it for several
+    #[arg(long = "subnet", value_name = "ARN", default_value = "arn:aws:ec2:REGION:ACCOUNT:subnet/SUBNET")]
+    pub(super) subnets: Vec<String>,
+    /// ARN of a group to launch with, whose rules may change; repeat it for several
     #[arg(
         long = "security-group",
         value_name = "ARN",
         default_value = "arn:aws:ec2:REGION:ACCOUNT:security-group/GROUP"
     )]
     pub(super) groups: Vec<String>,
+    /// Instance type that may be launched; repeat it for several
+    #[arg(long = "instance-type", value_name = "TYPE", default_value = "t3.small")]
+    pub(super) kinds: Vec<String>,
+    /// Whose machine images: amazon or an account; repeat it for several
+    #[arg(long = "image-owner", value_name = "OWNER", default_value = "amazon")]
+    pub(super) owners: Vec<String>,
     /// Parameter of your own machine image, where `instance.ami` has resolve:ssm:
     #[arg(long, value_name = "NAME", value_parser = folder)]
     pub(super) image_parameter: Option<String>,

@@ -57,13 +57,16 @@ impl Cli {
             let named = common.repository.map(|it| it.to_string());
             let repository = named.or_else(|| Variables::from_env().text("GITHUB_REPOSITORY"));
             let repository = repository.unwrap_or_else(|| "OWNER/NAME".to_owned());
-            let Policy { path, role, profile, groups, image_parameter } = policy;
+            let Policy { path, role, profile, subnets, groups, kinds, owners, image_parameter } = policy;
             output.print(&iam_policy::policy(&Place {
                 repository: &repository,
                 path,
                 role,
                 profile,
+                subnets,
                 groups,
+                kinds,
+                owners,
                 image_parameter: image_parameter.as_deref(),
             }));
             return Ok(exit::OK);
