@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::repository::Repository;
 use crate::support::peers::peers;
+use crate::support::process::preview;
 
 /// Where the actions of others are at home.
 const CHECKOUT: &str = "\
@@ -161,11 +162,4 @@ impl Actions {
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The program, which the workspace's build has put beside this test.
-pub fn preview() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_agent")).with_file_name("preview");
-    assert!(path.exists(), "no {}; run cargo build -p preview, or scripts/acceptance", path.display());
-    path
 }

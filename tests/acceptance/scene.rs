@@ -8,7 +8,7 @@ use std::time::Instant;
 use axum::Router;
 use serde_json::json;
 
-use crate::actions::{Actions, Pair, Run, preview};
+use crate::actions::{Actions, Pair, Run};
 
 use crate::github::{BASE, GitHub};
 use crate::region::Region;
@@ -17,6 +17,7 @@ use crate::support::forwarder::{Forwarder, reachable};
 use crate::support::imds::REGION;
 use crate::support::peers::peers;
 use crate::support::postgres::Database;
+use crate::support::process::preview;
 use crate::support::releases::{Releases, static_agent};
 use crate::support::server::Server;
 

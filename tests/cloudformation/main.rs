@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod ecs_service;
+mod github_policy;
+mod github_role;
+mod judge;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod events;
 pub mod forwarder;
 pub mod github;
+pub mod iam;
 pub mod imds;
 pub mod journal;
 pub mod kinds;

@@ -1,7 +1,9 @@
-//! What a process uses, as the kernel tells it (`None` while it is on its way out), and its end with the test.
+//! What a process uses, as the kernel tells it (`None` while it is on its way out), and its end with the test;
+//! and where the pull request's side is.
 
 use std::fs;
 use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -79,4 +81,11 @@ impl Drop for Own {
         self.kill().ok();
         self.wait().ok();
     }
+}
+
+/// `preview`, which the workspace's build has put beside this test.
+pub fn preview() -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_agent")).with_file_name("preview");
+    assert!(path.exists(), "no {}; run cargo build -p preview, or scripts/acceptance", path.display());
+    path
 }

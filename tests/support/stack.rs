@@ -56,10 +56,16 @@ impl Stack {
         let role = &self.resources[role];
         let stored = answer(&["iam", "get-role-policy", "--role-name", role, "--policy-name", name]);
         let stored = stored["PolicyDocument"].as_str().unwrap();
-        let mut policy =
-            python("import ast, json, sys; print(json.dumps(ast.literal_eval(sys.argv[1])))", stored);
-        policy["Statement"].as_array_mut().unwrap().retain(|statement| !statement.is_null());
-        policy
+        without_holes(python(
+            "import ast, json, sys; print(json.dumps(ast.literal_eval(sys.argv[1])))",
+            stored,
+        ))
+    }
+
+    /// The policy of one of its roles that says who may take it on.
+    pub fn trust(&self, role: &str) -> Value {
+        let found = answer(&["iam", "get-role", "--role-name", &self.resources[role]]);
+        without_holes(found["Role"]["AssumeRolePolicyDocument"].clone())
     }
 }
 
@@ -76,8 +82,16 @@ pub fn read(name: &str) -> Value {
     python(convert, template(name).to_str().unwrap())
 }
 
+fn without_holes(policy: Value) -> Value {
+    match policy {
+        Value::Array(items) => items.into_iter().filter(|item| !item.is_null()).map(without_holes).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, without_holes(value))).collect(),
+        word => word,
+    }
+}
+
 /// What a program in Python makes of its argument.
-fn python(program: &str, argument: &str) -> Value {
+pub fn python(program: &str, argument: &str) -> Value {
     let output = Command::new(&peers().python).args(["-c", program, argument]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
