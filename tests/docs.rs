@@ -98,6 +98,26 @@ fn tests_named(cell: &str) -> Vec<(String, String)> {
     found
 }
 
+/// Each of these tests is in its file.
+fn exist(tests: &[(String, String)]) {
+    for (file, test) in tests {
+        let text = read(format!("tests/{file}.rs"));
+        assert!(text.contains(&format!("fn {test}(")), "tests/{file}.rs has no {test}");
+    }
+}
+
+#[test]
+fn each_trap_of_the_guide_names_tests_that_exist() {
+    let page = read("docs/troubles.md");
+    let traps: Vec<&str> = page.lines().filter(|line| line.starts_with("X-Ray")).collect();
+    for trap in &traps {
+        let tests = tests_named(trap.rsplit(" | ").next().unwrap());
+        assert!(!tests.is_empty(), "nothing shows: {trap}");
+        exist(&tests);
+    }
+    assert_eq!(traps.len(), 8);
+}
+
 #[test]
 fn each_trouble_of_the_script_names_tests_that_exist() {
     let page = read("docs/troubles.md");
@@ -106,10 +126,7 @@ fn each_trouble_of_the_script_names_tests_that_exist() {
         rows(&page).into_iter().filter(|row| !row[0].starts_with("trouble") && !row[0].starts_with('-'))
     {
         let tests = tests_named(row[2].trim());
-        for (file, test) in &tests {
-            let text = read(format!("tests/{file}.rs"));
-            assert!(text.contains(&format!("fn {test}(")), "tests/{file}.rs has no {test}");
-        }
+        exist(&tests);
         if row[1].starts_with("pending") {
             pending.push(row[0]);
         } else {

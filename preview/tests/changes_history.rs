@@ -204,3 +204,13 @@ fn a_record_that_cannot_be_written_fails_no_update() {
     runs(&world, "127.0.0.1:9/app:2");
     assert_eq!(image(&world), "127.0.0.1:9/app:2");
 }
+
+#[test]
+fn the_way_back_leads_to_an_image_and_not_to_a_task_definition() {
+    let world = World::new();
+    let task = "arn:aws:ecs:eu-central-1:123456789012:task-definition/app:7";
+    for to in [task, "", "two words"] {
+        world.run(&["changes", "rollback", "app", "--to", to]).ended(2);
+    }
+    assert_eq!(world.account.lock().seen.len(), 0);
+}

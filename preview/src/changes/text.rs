@@ -86,11 +86,29 @@ fn count(rows: &[Row]) -> String {
     format!("{} added, {} changed, {} replaced, {} removed", of("+"), of("~"), of("↻"), of("-"))
 }
 
-/// One line, and not a long one.
+/// One line, and not a long one. Its end stays, since a tag and a digest are at the end of an image.
 fn short(value: &str) -> String {
     let line = value.replace(['\n', '\r'], " ");
     if line.len() <= VALUE {
         return line;
     }
-    format!("{}… ({} bytes)", &line[..line.floor_char_boundary(VALUE)], value.len())
+    let begin = &line[..line.floor_char_boundary(VALUE / 4)];
+    let end = &line[line.ceil_char_boundary(line.len() - VALUE * 3 / 4)..];
+    format!("{begin}…{end} ({} bytes)", value.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn two_digests_of_one_long_name_look_different() {
+        let host =
+            "123456789012.dkr.ecr.eu-central-1.amazonaws.com/a-team-of-many/an-application-of-many-words";
+        let shown = ["a", "b"].map(|digit| short(&format!("{host}@sha256:{}", digit.repeat(64))));
+        assert_ne!(shown[0], shown[1]);
+        assert!(shown.iter().all(|line| line.len() < 150), "{shown:?}");
+        assert_eq!(short("one\ntwo"), "one two");
+        assert!(short(&"ä".repeat(200)).ends_with("ä (400 bytes)"));
+    }
 }

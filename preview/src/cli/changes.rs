@@ -57,7 +57,7 @@ pub enum Changes {
         /// The stack
         stack: String,
         /// The image
-        #[arg(long, value_name = "IMAGE", required_unless_present = "steps", conflicts_with = "steps")]
+        #[arg(long, value_name = "IMAGE", required_unless_present = "steps", conflicts_with = "steps", value_parser = image)]
         to: Option<String>,
         /// The image so many before the one that runs
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..))]
@@ -131,6 +131,14 @@ fn wishes(set: &[String], set_from: &[String], variables: &Variables) -> Result<
         wishes.push(Wish { key, value: value.to_owned() });
     }
     Ok(wishes)
+}
+
+/// An image; the parameter takes any text, and would take a task definition's ARN as well.
+fn image(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.starts_with("arn:") || text.contains(char::is_whitespace) {
+        return Err("expected an image, as in REGISTRY/NAME:TAG or NAME@sha256:…".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 impl Changes {
