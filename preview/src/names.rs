@@ -91,6 +91,14 @@ pub struct Preview {
 }
 
 impl Preview {
+    /// The tags of everything that belongs to this preview.
+    #[must_use]
+    pub fn tags(&self, purpose: &str) -> Vec<(String, String)> {
+        let (repository, number) = (self.repository.to_string(), self.number.to_string());
+        let tags = [(PURPOSE, purpose.to_owned()), (REPOSITORY, repository), (PULL_REQUEST, number)];
+        tags.map(|(key, value)| (key.to_owned(), value)).to_vec()
+    }
+
     /// The folder of this preview's parameters, as in `/pr-preview/42`.
     #[must_use]
     pub fn folder(&self) -> String {

@@ -120,8 +120,11 @@ impl GitHub {
     /// The login of the token's owner; GitHub does not tell it to a workflow's own token.
     pub(super) async fn login(&self) -> Option<String> {
         let url = self.base.join("user").ok()?;
-        let bytes =
-            self.once("learn whose the token is", &Method::GET, &url, None, "application/json").await.ok()?.0;
+        let bytes = self
+            .once("read the owner of the token", &Method::GET, &url, None, "application/json")
+            .await
+            .ok()?
+            .0;
         serde_json::from_slice::<Value>(&bytes).ok()?["login"].as_str().map(str::to_owned)
     }
 

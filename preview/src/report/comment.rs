@@ -55,7 +55,7 @@ fn page(report: &Report, now: Timestamp, most: usize) -> String {
     }
     if report.stage == Stage::Starting {
         // A run that is killed writes no other comment.
-        page += "\nIf its run has ended and this still stands here, the run was killed: re-run it.\n";
+        page += "\nIf the run has ended and this has not changed, the run was killed. Re-run it.\n";
     }
     if let Some(url) = &report.run_url {
         page += &format!("\n[The run's log]({url})\n");

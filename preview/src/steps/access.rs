@@ -6,7 +6,6 @@ use ipnet::IpNet;
 
 use super::failure::Failure;
 use super::job::Job;
-use super::plan::tags;
 use crate::aws::{Opening, Rule};
 use crate::names::{PULL_REQUEST, PURPOSE, Preview, REPOSITORY, Scope, VIEWERS_DESCRIPTION};
 use crate::settings::Settings;
@@ -33,7 +32,7 @@ impl Job {
             port,
             from: address.into(),
             description: preview.description(),
-            tags: tags(preview, purpose),
+            tags: preview.tags(purpose),
         };
         // A run that was cancelled while it tested the URL left it.
         self.close(|rule| rule.description == preview.runner_description(), preview, None).await?;
@@ -42,7 +41,7 @@ impl Job {
             self.aws.open(&own(database, DATABASE)).await?;
         }
         // All previews of the repository share these: a group has one rule for a port and a network.
-        let mut tags = tags(preview, purpose);
+        let mut tags = preview.tags(purpose);
         tags.retain(|(key, _)| key != PULL_REQUEST);
         let mut viewers: Vec<IpNet> = settings.viewers.clone();
         viewers.sort_unstable();
@@ -74,7 +73,7 @@ impl Job {
             port,
             from: runner.into(),
             description: preview.runner_description(),
-            tags: tags(preview, settings.scope.purpose()),
+            tags: preview.tags(settings.scope.purpose()),
         };
         if let Some(rule) = self.aws.open(&opening).await? {
             return Ok(Some(rule));

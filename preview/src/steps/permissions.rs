@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 
 use super::access::{DATABASE, groups};
 use super::job::Job;
-use super::plan::tags;
 use crate::aws::{AwsError, Filter, Opening};
 use crate::names::{PULL_REQUEST, Preview, REPOSITORY};
 use crate::settings::Settings;
@@ -47,7 +46,7 @@ impl Job {
                 port: DATABASE,
                 from: std::net::IpAddr::from(Ipv4Addr::LOCALHOST).into(),
                 description: preview.description(),
-                tags: tags(preview, settings.scope.purpose()),
+                tags: preview.tags(settings.scope.purpose()),
             };
             answers.push(self.aws.may_open(&opening).await);
             answers.push(self.aws.may_close(&opening).await);

@@ -7,7 +7,7 @@ use super::job::Job;
 use super::room;
 use super::user_data::{Release, ReleaseError};
 use crate::aws::{AwsError, Image, Launch};
-use crate::names::{COMMIT, PULL_REQUEST, PURPOSE, Preview, REPOSITORY};
+use crate::names::{COMMIT, Preview};
 use crate::settings::{AgentConfig, Ami, Fill, Settings};
 
 /// The parameters with AWS's newest Amazon Linux 2023 (AWS, "Amazon Linux 2023 on Amazon EC2").
@@ -19,17 +19,6 @@ pub(super) struct Plan {
     pub(super) launch: Launch,
     /// The agent's configuration.
     pub(super) agent: AgentConfig,
-}
-
-/// The tags of everything that belongs to a preview.
-pub(super) fn tags(preview: &Preview, purpose: &str) -> Vec<(String, String)> {
-    [
-        (PURPOSE, purpose.to_owned()),
-        (REPOSITORY, preview.repository.to_string()),
-        (PULL_REQUEST, preview.number.to_string()),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .to_vec()
 }
 
 impl Job {
@@ -86,7 +75,7 @@ impl Job {
         else {
             return Err(faults);
         };
-        let mut tags = tags(preview, settings.scope.purpose());
+        let mut tags = preview.tags(settings.scope.purpose());
         tags.extend(
             [("Name", instance.name.as_str()), (COMMIT, sha)].map(|(k, v)| (k.to_owned(), v.to_owned())),
         );

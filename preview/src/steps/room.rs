@@ -3,7 +3,6 @@
 use super::failure::Failure;
 use super::job::Job;
 use super::launching::Launching;
-use super::plan::tags;
 use crate::aws::{Filter, Instance};
 use crate::github::Deployment;
 use crate::names::{Preview, REPOSITORY, Scope};
@@ -27,7 +26,7 @@ pub(super) async fn take_parameters(
                 .hint("Set `path` in preview.yaml to another folder such as /pr-preview-web, or delete the parameter."));
         }
     }
-    let tags = tags(preview, settings.scope.purpose());
+    let tags = preview.tags(settings.scope.purpose());
     let launching = Launching::begin(job).text();
     // The agent's writes keep the tags.
     job.aws.keep_place(&status, &launching, &tags).await?;
