@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use preview_agent::cli::exit;
 
-use super::follow::{Since, follow, goes_on, told, until_stopped};
+use super::follow::{Since, follow, goes_on, outcome, until_stopped};
 use super::stack_job::StackJob;
 use super::{REFUSED, find, record, show};
 use crate::aws::{ChangeSet, Execution};
@@ -44,7 +44,7 @@ pub async fn apply(job: &StackJob, asked: &Apply) -> Result<u8, Failure> {
     }
     if set.execution == Execution::Done {
         // A job that is run again.
-        told(job, &set.stack, "applied", &format!("the change set {} was applied already", set.name));
+        outcome(job, &set.stack, "applied", &format!("the change set {} was applied already", set.name));
         return Ok(exit::OK);
     }
     show::applicable(&set)?;
@@ -61,6 +61,10 @@ pub async fn apply(job: &StackJob, asked: &Apply) -> Result<u8, Failure> {
 async fn execute(job: &StackJob, asked: &Apply, set: &ChangeSet, review: &Review) -> Result<u8, Failure> {
     // It may have taken its time to be read.
     let again = find::change_set(job, &asked.stack, &set.id).await?;
+    // Somebody was faster meanwhile.
+    if matches!(again.execution, Execution::Going | Execution::Done) {
+        return follow(job, &set.stack_id, Since::Start, None, asked.limit).await;
+    }
     show::applicable(&again)?;
     if Review::new(&again, &asked.allowed).fingerprint() != review.fingerprint() {
         return Err(Failure::new("the change set is no longer what was shown"));
