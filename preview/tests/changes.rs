@@ -487,7 +487,7 @@ fn two_who_apply_the_same_execute_it_once_and_both_see_its_end() {
 }
 
 #[test]
-fn a_stack_that_is_not_there_is_told() {
+fn a_stack_that_is_not_there_is_named() {
     let world = world();
     for command in ["watch", "show"] {
         changes(&world, &[command, "nothing-of-this-name"]).ended(1).says("nothing-of-this-name");

@@ -180,3 +180,33 @@ fn an_instance_that_cannot_be_found_is_asked_nothing_and_said_so() {
         .says("ec2:TerminateInstances");
     assert_eq!(world.account.count("TerminateInstances"), 0);
 }
+
+#[test]
+fn a_secret_that_the_file_itself_holds_is_refused_before_a_launch() {
+    let world = World::new();
+    for (agent, field) in [
+        ("database: { url: 'postgresql://app:canary-in-the-file@db/app' }", "agent.database.url"),
+        (
+            "database: { host: db, name: app, user: app, password: canary-in-the-file }",
+            "agent.database.password",
+        ),
+        (
+            "database: { url: { ssm: /x } }\n  registries: { ghcr.io: { username: a, password: canary-in-the-file } }",
+            "agent.registries.ghcr.io.password",
+        ),
+    ] {
+        let settings = format!("agent:\n  image: ghcr.io/acme/api:v1\n  {agent}\n");
+        world.github.file(BASE, &settings);
+        world.github.file(HEAD, &settings);
+        world.run(&["check", "7"]).ended(78).says(field).says_not("canary-in-the-file");
+        world.run(&["up", "7"]).ended(78).says_not("canary-in-the-file");
+    }
+    assert_eq!(world.account.count("RunInstances"), 0);
+}
+
+#[test]
+fn a_line_of_more_secrets_without_a_name_is_refused_by_its_number() {
+    let mut world = World::new();
+    world.set("PREVIEW_SECRETS", "A=1\n\nEXTRA: canary-of-a-line\n");
+    world.run(&["check", "7"]).ended(78).says("PREVIEW_SECRETS, line 3").says_not("canary-of-a-line");
+}

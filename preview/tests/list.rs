@@ -14,6 +14,7 @@ use support::ec2::Instance;
 use support::github::BASE;
 use support::ssm::Parameter;
 use support::status::document;
+use support::wait::until;
 use support::world::{SETTINGS, World, act_as_preview};
 
 #[test]
@@ -90,11 +91,7 @@ fn a_launch_whose_run_was_killed_is_stale_and_its_comment_says_since_when() {
     world.set("GITHUB_RUN_ID", "4711");
     world.account.trouble("RunInstances", 9, Trouble::Hang);
     let mut child = world.command(&["up", "7"]).spawn().unwrap();
-    let until = Instant::now() + Duration::from_secs(20);
-    while world.account.count("RunInstances") < 2 {
-        assert!(Instant::now() < until, "no launch");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("a launch", || world.account.count("RunInstances") >= 2);
     child.kill().unwrap();
     child.wait().unwrap();
     let [comment] = world.github.comments(7).try_into().unwrap();
@@ -114,11 +111,7 @@ fn a_launch_that_goes_on_is_not_stale() {
     let world = World::new();
     world.account.trouble("RunInstances", 9, Trouble::Hang);
     let mut child = world.command(&["up", "7"]).spawn().unwrap();
-    let until = Instant::now() + Duration::from_secs(20);
-    while world.account.count("RunInstances") < 2 {
-        assert!(Instant::now() < until, "no launch");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("a launch", || world.account.count("RunInstances") >= 2);
     let [row] = listed(&world).try_into().unwrap();
     assert_eq!((&row["number"], &row["stale"]), (&7.into(), &false.into()));
     world.run(&["sweep"]).ended(0).says_not("stale");

@@ -9,7 +9,7 @@ use super::described::read;
 use super::error::{failed, is};
 use super::stacks::{capability, tag};
 
-/// Nested stacks deeper than this are told as hidden.
+/// Nested stacks deeper than this count as hidden.
 const DEPTH: usize = 5;
 
 /// A change set that is to be made.

@@ -14,4 +14,4 @@ pub use fill::Fill;
 pub use model::{Ami, Instance, Secret, Settings};
 pub use read::{FILE, read, without_file};
 pub use schema::folder;
-pub use variables::Variables;
+pub use variables::{MORE, Variables};

@@ -31,6 +31,7 @@ pub async fn check(
         }
     }
     let settings = &loaded.settings;
+    job.output.say(&format!("settings: {}", settings.file));
     for note in &loaded.notes {
         job.output.say(note);
     }

@@ -72,6 +72,9 @@ impl From<AwsError> for Failure {
             AwsError::Denied { action, .. } if action.starts_with("cloudformation:") => {
                 Some(format!("Allow {action} on the stack to the role that calls."))
             }
+            AwsError::Denied { action, .. } if action.starts_with("ecr:") || action.starts_with("ecs:") => {
+                Some(format!("Allow {action} to the role that calls."))
+            }
             AwsError::Denied { action, .. } => Some(format!(
                 "Allow {action} to the caller's role: `preview iam-policy` prints its whole policy."
             )),

@@ -142,7 +142,7 @@ fn kind(name: &str, stack: Option<&Stack>) -> Result<Kind, Failure> {
     }
 }
 
-/// From here on nobody is told the value of a parameter that is not to be shown.
+/// Hides the values of NoEcho parameters from here on.
 fn learn(job: &StackJob, summary: &Summary, wishes: &[Wish]) {
     let hidden = |wish: &&Wish| summary.parameters.iter().any(|it| it.no_echo && it.key == wish.key);
     for wish in wishes.iter().filter(hidden) {

@@ -1,4 +1,4 @@
-//! What happens to a stack, told as it happens, until it has ended.
+//! Follows a stack until it has ended, and shows each event.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::aws::{AwsError, Event, Status};
 use crate::steps::failure::Failure;
 use crate::steps::finish::stop_signal;
 
-/// From where on events are told.
+/// The first event to show.
 #[derive(Debug, Clone)]
 pub(super) enum Since {
     /// From the last time that something was asked of the stack.
@@ -22,7 +22,7 @@ pub(super) enum Since {
     Event(Option<String>),
 }
 
-/// Waits for whatever goes on with a stack, and tells how it ended.
+/// Waits until a stack has ended what goes on with it, and reports the outcome.
 ///
 /// # Errors
 /// There is no such stack, or it failed.
@@ -41,7 +41,7 @@ pub(super) async fn until_stopped(
     tokio::select! {
         end = work => end,
         () = stop_signal() => {
-            told(job, stack, "cancelled", &format!("stopped. {}", goes_on(stack)));
+            outcome(job, stack, "cancelled", &format!("stopped. {}", goes_on(stack)));
             Ok(130)
         }
     }
@@ -52,7 +52,7 @@ pub(super) fn goes_on(stack: &str) -> String {
     format!("What AWS has begun goes on by itself; `preview changes watch {stack}` comes back to it")
 }
 
-/// Tells what happens until it has ended, or to the limit, which ends this command and nothing else.
+/// Shows each event until the stack has ended, or to the limit, which ends this command and nothing else.
 /// `before` is the image that ran until now, if that is known.
 pub(super) async fn follow(
     job: &StackJob,
@@ -75,7 +75,7 @@ pub(super) async fn follow(
         }
         Ok(None) => {
             let line = format!("not done within {} min. {}", limit.as_secs() / 60, goes_on(name));
-            told(job, name, "going", &line);
+            outcome(job, name, "going", &line);
             Ok(exit::IN_PROGRESS)
         }
         Err(error) => {
@@ -151,21 +151,22 @@ fn line(event: &Event) -> String {
 async fn ended(job: &StackJob, name: &str, status: &Status, events: &[Event]) -> Result<u8, Failure> {
     let word = status.as_str();
     if status.is_good() || word == "DELETE_COMPLETE" {
-        told(job, name, "applied", &format!("{name} is {word}"));
+        outcome(job, name, "applied", &format!("{name} is {word}"));
         return Ok(exit::OK);
     }
     if word == "REVIEW_IN_PROGRESS" {
-        told(job, name, "reviewed", &format!("nothing was applied to {name} yet"));
+        outcome(job, name, "reviewed", &format!("nothing was applied to {name} yet"));
         return Ok(exit::OK);
     }
     Err(why(job, name, word, events).await)
 }
 
-pub(super) fn told(job: &StackJob, stack: &str, outcome: &str, line: &str) {
+/// Says how a command ended, also to later steps of the workflow.
+pub(super) fn outcome(job: &StackJob, stack: &str, word: &str, line: &str) {
     job.output.say(line);
-    job.output.values(&[("outcome", outcome)]);
+    job.output.values(&[("outcome", word)]);
     if job.output.json {
-        let document = json!({ "outcome": outcome, "stack": stack, "message": line });
+        let document = json!({ "outcome": word, "stack": stack, "message": line });
         job.output.print(&document.to_string());
     }
 }

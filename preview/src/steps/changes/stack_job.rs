@@ -15,6 +15,6 @@ pub struct StackJob {
     pub variables: Variables,
     /// The way out.
     pub output: Output,
-    /// Masks secrets in whatever is told.
+    /// Masks secrets in all output.
     pub redactor: Redactor,
 }

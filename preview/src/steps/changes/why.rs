@@ -7,7 +7,7 @@ use crate::steps::failure::Failure;
 
 /// Nested stacks are asked for a reason down to this depth.
 const DEPTH: usize = 5;
-/// As much as is told of what a service says.
+/// Most bytes of a service's message.
 const SAID: usize = 10;
 
 /// The failure of a stack of this status.
